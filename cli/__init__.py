@@ -1,0 +1,1 @@
+"""The `touchstone` command: one thin verb per file."""

@@ -1,0 +1,1 @@
+"""Training, evaluation, verdict and report of imitation policies."""

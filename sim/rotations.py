@@ -1,0 +1,229 @@
+"""Rotations: quaternion, matrix, axis-angle, 6D and Euler angles, batched over leading axes.
+
+Quaternions are wxyz, unit, and rotate local vectors into the parent or world frame. Every function takes
+torch tensors or NumPy arrays of any leading shape and answers in kind; all of them are differentiable in torch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
+
+_EPS = 1e-12
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """A tensor over the array's memory, or over a copy where that memory is read-only or strided backwards."""
+    return torch.as_tensor(np.require(array, requirements=["C", "W"]))
+
+
+def _numpy_too(function: Callable[..., torch.Tensor]) -> Callable[..., Any]:
+    """Let a torch function take and return NumPy arrays when its first argument is one."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not isinstance(args[0], np.ndarray):
+            return function(*args, **kwargs)
+        tensors = [as_tensor(a) if isinstance(a, np.ndarray) else a for a in args]
+        return function(*tensors, **kwargs).numpy()
+
+    return wrapper
+
+
+@_numpy_too
+def normalize(q: torch.Tensor) -> torch.Tensor:
+    """Scale to unit length: [..., n] -> [..., n]."""
+    return q / q.norm(dim=-1, keepdim=True).clamp_min(_EPS)
+
+
+@_numpy_too
+def multiply(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Hamilton product a * b (first b, then a): [..., 4], [..., 4] -> [..., 4]."""
+    aw, ax, ay, az = a.unbind(-1)
+    bw, bx, by, bz = b.unbind(-1)
+    return torch.stack(
+        (
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ),
+        -1,
+    )
+
+
+@_numpy_too
+def inverse(q: torch.Tensor) -> torch.Tensor:
+    """Inverse of unit quaternions: [..., 4] -> [..., 4]."""
+    return torch.cat((q[..., :1], -q[..., 1:]), -1)
+
+
+@_numpy_too
+def rotate(q: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Rotate vectors by quaternions: [..., 4], [..., 3] -> [..., 3]."""
+    w, u = q[..., :1], q[..., 1:]
+    u, v = torch.broadcast_tensors(u, v)
+    t = 2.0 * torch.linalg.cross(u, v, dim=-1)
+    return v + w * t + torch.linalg.cross(u, t, dim=-1)
+
+
+@_numpy_too
+def rotate_inverse(q: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Rotate vectors by the inverse of quaternions: [..., 4], [..., 3] -> [..., 3]."""
+    w, u = q[..., :1], -q[..., 1:]
+    u, v = torch.broadcast_tensors(u, v)
+    t = 2.0 * torch.linalg.cross(u, v, dim=-1)
+    return v + w * t + torch.linalg.cross(u, t, dim=-1)
+
+
+@_numpy_too
+def from_rotvec(v: torch.Tensor) -> torch.Tensor:
+    """Rotation vector (axis times angle, rad; the exponential map) to quaternion: [..., 3] -> [..., 4]."""
+    half = 0.5 * v.norm(dim=-1, keepdim=True)
+    # sinc keeps the map smooth at zero: sin(a/2)/a * v = 0.5 * sinc(a/2) * v
+    return torch.cat((half.cos(), 0.5 * torch.sinc(half / torch.pi) * v), -1)
+
+
+@_numpy_too
+def to_rotvec(q: torch.Tensor) -> torch.Tensor:
+    """Quaternion to the shortest rotation vector, rad: [..., 4] -> [..., 3]."""
+    q = torch.where(q[..., :1] < 0, -q, q)
+    sin_half = q[..., 1:].norm(dim=-1, keepdim=True)
+    angle = 2.0 * torch.atan2(sin_half, q[..., :1])
+    scale = torch.where(sin_half > 1e-7, angle / sin_half.clamp_min(1e-7), torch.full_like(sin_half, 2.0))
+    return scale * q[..., 1:]
+
+
+@_numpy_too
+def angle_between(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Geodesic angle between quaternions in [0, pi] rad, blind to the double cover: [..., 4] x2 -> [...]."""
+    relative = multiply(inverse(a), b)
+    return 2.0 * torch.atan2(relative[..., 1:].norm(dim=-1), relative[..., 0].abs())
+
+
+@_numpy_too
+def to_matrix(q: torch.Tensor) -> torch.Tensor:
+    """Quaternion to rotation matrix: [..., 4] -> [..., 3, 3]."""
+    w, x, y, z = q.unbind(-1)
+    rows = (
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    )  # fmt: skip
+    return torch.stack(rows, -1).reshape(*q.shape[:-1], 3, 3)
+
+
+@_numpy_too
+def from_matrix(m: torch.Tensor) -> torch.Tensor:
+    """Rotation matrix to quaternion with w >= 0: [..., 3, 3] -> [..., 4]. The best-conditioned of four forms."""
+    m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    squares = torch.stack((1 + m00 + m11 + m22, 1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22), -1)
+    wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    xy, xz, yz = m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 2, 1] + m[..., 1, 2]
+    s0, s1, s2, s3 = squares.unbind(-1)
+    candidates = torch.stack(
+        (
+            torch.stack((s0, wx, wy, wz), -1),
+            torch.stack((wx, s1, xy, xz), -1),
+            torch.stack((wy, xy, s2, yz), -1),
+            torch.stack((wz, xz, yz, s3), -1),
+        ),
+        -2,
+    )
+    best = squares.argmax(-1)[..., None, None].expand(*squares.shape[:-1], 1, 4)
+    q = normalize(candidates.gather(-2, best).squeeze(-2))
+    return torch.where(q[..., :1] < 0, -q, q)
+
+
+@_numpy_too
+def to_6d(q: torch.Tensor) -> torch.Tensor:
+    """First two columns of the rotation matrix, column by column: [..., 4] -> [..., 6] (Zhou et al. 2019)."""
+    m = to_matrix(q)
+    return torch.cat((m[..., :, 0], m[..., :, 1]), -1)
+
+
+@_numpy_too
+def from_6d(d: torch.Tensor) -> torch.Tensor:
+    """6D representation to quaternion by Gram-Schmidt: [..., 6] -> [..., 4] (Zhou et al. 2019)."""
+    x = normalize(d[..., :3])
+    y = normalize(d[..., 3:] - (x * d[..., 3:]).sum(-1, keepdim=True) * x)
+    return from_matrix(torch.stack((x, y, torch.linalg.cross(x, y, dim=-1)), -1))
+
+
+@_numpy_too
+def to_euler_xyz(q: torch.Tensor) -> torch.Tensor:
+    """Intrinsic x-y-z Euler angles, rad, middle one in [-pi/2, pi/2]: [..., 4] -> [..., 3]. q = qx * qy * qz."""
+    m = to_matrix(q)
+    x = torch.atan2(-m[..., 1, 2], m[..., 2, 2])
+    y = torch.asin(m[..., 0, 2].clamp(-1.0, 1.0))
+    z = torch.atan2(-m[..., 0, 1], m[..., 0, 0])
+    return torch.stack((x, y, z), -1)
+
+
+@_numpy_too
+def from_euler_xyz(angles: torch.Tensor) -> torch.Tensor:
+    """Intrinsic x-y-z Euler angles, rad, to quaternion: [..., 3] -> [..., 4]."""
+    half = 0.5 * angles
+    (cx, cy, cz), (sx, sy, sz) = half.cos().unbind(-1), half.sin().unbind(-1)
+    return torch.stack(
+        (
+            cx * cy * cz - sx * sy * sz,
+            sx * cy * cz + cx * sy * sz,
+            cx * sy * cz - sx * cy * sz,
+            cx * cy * sz + sx * sy * cz,
+        ),
+        -1,
+    )
+
+
+@_numpy_too
+def heading(q: torch.Tensor) -> torch.Tensor:
+    """The yaw part of a rotation: turn about +z that carries +x to where q points it. [..., 4] -> [..., 4]."""
+    w, x, y, z = q.unbind(-1)
+    half_yaw = 0.5 * torch.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    zero = torch.zeros_like(w)
+    return torch.stack((half_yaw.cos(), zero, zero, half_yaw.sin()), -1)
+
+
+@_numpy_too
+def slerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """Constant-speed interpolation along the shorter arc; t in [0, 1] has one axis fewer. [..., 4] x2 -> [..., 4]."""
+    step = to_rotvec(multiply(inverse(a), b)) * t[..., None]
+    return normalize(multiply(a, from_rotvec(step)))
+
+
+@_numpy_too
+def make_continuous(q: torch.Tensor) -> torch.Tensor:
+    """Flip signs along axis 0 so that neighbours lie in one hemisphere: [T, ..., 4] -> [T, ..., 4]."""
+    flips = torch.where((q[1:] * q[:-1]).sum(-1, keepdim=True) < 0, -1.0, 1.0).to(q)
+    return torch.cat((q[:1], q[1:] * torch.cumprod(flips, 0)), 0)
+
+
+@_numpy_too
+def angular_velocity(q: torch.Tensor, fps: float) -> torch.Tensor:
+    """World angular velocity, rad/s, by central differences along axis 0 (one-sided at the ends).
+
+    q: [T, ..., 4], T >= 2 -> [T, ..., 3]. A difference of rotations, never of rotation vectors.
+    """
+    ahead = torch.cat((q[1:], q[-1:]), 0)
+    behind = torch.cat((q[:1], q[:-1]), 0)
+    steps = torch.full((q.shape[0],), 2.0, dtype=q.dtype, device=q.device)
+    steps[0] = steps[-1] = 1.0
+    turn = to_rotvec(multiply(ahead, inverse(behind)))
+    return turn * (fps / steps).reshape(-1, *([1] * (q.ndim - 1)))
+
+
+def from_xyzw(q: Array) -> Array:
+    """Reorder xyzw (SciPy, Isaac Gym) to wxyz: [..., 4] -> [..., 4]."""
+    return q[..., [3, 0, 1, 2]]
+
+
+def to_xyzw(q: Array) -> Array:
+    """Reorder wxyz to xyzw: [..., 4] -> [..., 4]."""
+    return q[..., [1, 2, 3, 0]]

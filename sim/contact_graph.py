@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sim.arrays import frozen
+
 
 @dataclass(frozen=True)
 class ContactGraph:
@@ -26,9 +28,9 @@ class ContactGraph:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keypoints", tuple(self.keypoints))
-        object.__setattr__(self, "points_b", np.asarray(self.points_b, np.float64).reshape(-1, 3))
+        object.__setattr__(self, "points_b", frozen(self.points_b).reshape(-1, 3))
         for name in ("object_index", "first_frame", "last_frame"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), np.int64).reshape(-1))
+            object.__setattr__(self, name, frozen(getattr(self, name), np.int64).reshape(-1))
 
     def __len__(self) -> int:
         return len(self.keypoints)

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from sim.arrays import frozen
 from sim.errors import AssetError, UnknownNameError
 
 PrimitiveKind = Literal["sphere", "box", "cylinder", "capsule"]
@@ -16,27 +17,27 @@ PRIMITIVE_PARAMETERS: dict[str, tuple[str, ...]] = {
     "cylinder": ("radius", "length"),
     "capsule": ("radius", "length"),
 }
-"""What the size of each primitive means, in metres: a box has full edge lengths, a capsule's length is its straight part."""
+"""What the size of each primitive means, m: a box has full edge lengths, a capsule's length is its straight part."""
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """A triangle mesh in the object's own frame. vertices [V, 3] m, faces [F, 3] vertex indices."""
+    """A triangle mesh in the object's own frame. vertices [V, 3] m, faces [F, 3] vertex indices; read-only copies."""
 
     vertices: np.ndarray
     faces: np.ndarray
 
     def __post_init__(self) -> None:
-        vertices = np.asarray(self.vertices, dtype=np.float64)
-        faces = np.asarray(self.faces, dtype=np.int64)
+        vertices, faces = frozen(self.vertices), frozen(self.faces, np.int64)
         if vertices.ndim != 2 or vertices.shape[1:] != (3,) or len(vertices) < 3:
             raise AssetError(f"a mesh needs vertices [V>=3, 3], got {vertices.shape}")
         if faces.ndim != 2 or faces.shape[1:] != (3,) or len(faces) == 0:
             raise AssetError(f"a mesh needs faces [F>=1, 3], got {faces.shape}")
         if not np.isfinite(vertices).all():
             raise AssetError(f"mesh vertex {int(np.argwhere(~np.isfinite(vertices))[0, 0])} is not finite")
-        if faces.min() < 0 or faces.max() >= len(vertices):
-            raise AssetError(f"mesh faces name vertex {int(faces.max())} of {len(vertices)}")
+        strangers = faces[(faces < 0) | (faces >= len(vertices))]
+        if len(strangers):
+            raise AssetError(f"mesh faces name vertex {int(strangers[0])} of {len(vertices)}")
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", faces)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from sim import rotations, skeleton
+from sim.arrays import frozen
 from sim.contact_graph import ContactGraph
 from sim.errors import MotionError, TouchstoneError
 from sim.files import atomic_path
@@ -22,6 +25,11 @@ from sim.keypoint_names import KEYPOINT_NAMES
 
 FORMAT_VERSION = 1
 _UNIT_TOLERANCE = 1e-3
+_DAMAGE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+"""What NumPy, zipfile and JSON raise over a file that is damaged or something else altogether."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,9 @@ class BodyShape:
 
     model: str
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", {name: frozen(value, None) for name, value in self.parameters.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,14 +106,14 @@ class Motion:
 
     def __post_init__(self) -> None:
         _set(self, "fps", float(self.fps))
-        for name in ("joint_names", "parents", "objects"):
-            _set(self, name, tuple(getattr(self, name)))
+        _set(self, "joint_names", tuple(self.joint_names))
+        _set(self, "parents", tuple(int(parent) for parent in self.parents))
         for name in ("root_position_w", "joint_rotations_b", "offsets"):
-            _set(self, name, _frozen(getattr(self, name)))
-        for name in ("contact_labels", "object_contact"):
+            _set(self, name, _numbers(name, getattr(self, name)))
+        for name, allowed in (("contact_labels", (-1, 0, 1)), ("object_contact", (0, 1))):
             if getattr(self, name) is not None:
-                _set(self, name, _frozen(getattr(self, name), np.int8))
-        _set(self, "objects", tuple(_with_frozen_pose(o) for o in self.objects))
+                _set(self, name, _labels(name, getattr(self, name), allowed))
+        _set(self, "objects", tuple(_normalised(o) for o in self.objects))
         _validate(self)
 
     @property
@@ -117,7 +128,10 @@ class Motion:
 
     @functools.cached_property
     def _kinematics(self) -> tuple[np.ndarray, np.ndarray]:
-        return skeleton.forward_kinematics(self.joint_rotations_b, self.root_position_w, self.offsets, self.parents)
+        world = skeleton.forward_kinematics(self.joint_rotations_b, self.root_position_w, self.offsets, self.parents)
+        for array in world:
+            array.setflags(write=False)
+        return world
 
     @property
     def joint_positions_w(self) -> np.ndarray:
@@ -203,11 +217,11 @@ class Motion:
                 arrays = {name: archive[name] for name in archive.files}
             header = json.loads(str(arrays.pop("header")))
             if header["version"] > FORMAT_VERSION:
-                raise MotionError(f"{path}: written by a newer Touchstone (motion format {header['version']})")
+                raise MotionError(f"written by a newer Touchstone (motion format {header['version']})")
             return _from_arrays(arrays, header)
         except TouchstoneError as error:
             raise MotionError(f"{path}: {error}") from error
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise MotionError(f"{path}: not a Touchstone motion ({error}); make one with: touchstone import") from error
 
 
@@ -215,15 +229,31 @@ def _set(motion: Motion, name: str, value: Any) -> None:
     object.__setattr__(motion, name, value)
 
 
-def _frozen(array: np.ndarray, dtype: type = np.float64) -> np.ndarray:
-    """A read-only copy, so that an immutable motion cannot change under its owner."""
-    copy: np.ndarray = np.array(array, dtype=dtype)
-    copy.setflags(write=False)
-    return copy
+def _numbers(name: str, value: Any) -> np.ndarray:
+    """A read-only float copy with at least one axis."""
+    try:
+        array = frozen(value)
+    except (TypeError, ValueError) as error:
+        raise MotionError(f"{name}: not an array of numbers ({error})") from error
+    if array.ndim == 0:
+        raise MotionError(f"{name}: a single number, expected an array")
+    return array
 
 
-def _with_frozen_pose(item: MotionObject) -> MotionObject:
-    return dataclasses.replace(item, position_w=_frozen(item.position_w), rotation_w=_frozen(item.rotation_w))
+def _labels(name: str, value: Any, allowed: tuple[int, ...]) -> np.ndarray:
+    """A read-only int8 copy; checked before the cast, which would wrap 257 to 1 and cut 0.5 to 0."""
+    bad = np.argwhere(~np.isin(_numbers(name, value), allowed))
+    if len(bad):
+        raise MotionError(f"{name}: not one of {', '.join(map(str, allowed))} at frame {bad[0, 0]}")
+    return frozen(value, np.int8)
+
+
+def _normalised(item: MotionObject) -> MotionObject:
+    """With read-only poses, and plain Python values where NumPy scalars came in (JSON knows no others)."""
+    plain: dict[str, Any] = {"is_static": bool(item.is_static)}
+    plain |= {n: None if (v := getattr(item, n)) is None else float(v) for n in ("mass", "density", "friction")}
+    plain |= {n: _numbers(f"objects['{item.name}'].{n}", getattr(item, n)) for n in ("position_w", "rotation_w")}
+    return dataclasses.replace(item, **plain)
 
 
 def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -250,6 +280,8 @@ def _validate(m: Motion) -> None:
         raise MotionError(f"root_position_w: {frames} frames, a motion needs at least 2")
     if len(m.parents) != joints or m.parents[0] != -1 or any(not 0 <= p < j for j, p in enumerate(m.parents) if j):
         raise MotionError("parents: each joint needs a parent that comes before it, and joint 0 needs -1")
+    if len(set(m.joint_names)) != joints:
+        raise MotionError(f"joint_names: must be unique, got {list(m.joint_names)}")
     _check_array("root_position_w", m.root_position_w, (frames, 3))
     _check_array("joint_rotations_b", m.joint_rotations_b, (frames, joints, 4))
     _check_array("offsets", m.offsets, (joints, 3))
@@ -287,15 +319,10 @@ def _validate_contacts(m: Motion) -> None:
         raise MotionError(
             f"contacts.points_b: not finite at row {int(np.argwhere(~np.isfinite(graph.points_b))[0, 0])}"
         )
-    labels = m.contact_labels
-    if labels is not None:
-        if labels.shape != (frames, joints):
-            raise MotionError(f"contact_labels: shape {list(labels.shape)}, expected {[frames, joints]}")
-        if np.abs(labels).max() > 1:
-            bad = int(np.argwhere(np.abs(labels) > 1)[0, 0])
-            raise MotionError(f"contact_labels: not -1, 0 or +1 at frame {bad}")
-    if m.object_contact is not None and m.object_contact.shape != (frames,):
-        raise MotionError(f"object_contact: shape {list(m.object_contact.shape)}, expected {[frames]}")
+    if m.contact_labels is not None:
+        _check_array("contact_labels", m.contact_labels, (frames, joints))
+    if m.object_contact is not None:
+        _check_array("object_contact", m.object_contact, (frames,))
 
 
 def _to_arrays(m: Motion) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

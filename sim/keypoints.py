@@ -19,7 +19,7 @@ from sim import rotations
 from sim.errors import MotionError
 from sim.keypoint_names import KEYPOINT_NAMES
 from sim.rotations import Array
-from sim.skeleton import JOINT_INDEX, NUM_JOINTS, PARENTS
+from sim.skeleton import JOINT_INDEX, NUM_JOINTS, rest_joints
 
 _REFERENCE_BONE_LENGTH = 1.65
 
@@ -176,19 +176,11 @@ def keypoint_offsets(offsets: np.ndarray) -> np.ndarray:
         MotionError: if these are not the bones of the standard skeleton.
     """
     offsets = np.asarray(offsets, dtype=np.float64)
+    if offsets.shape != (NUM_JOINTS, 3):
+        raise MotionError(f"offsets: shape {list(offsets.shape)}; keypoints need the standard {NUM_JOINTS} joints")
     joints = rest_joints(offsets)
     anchors, directions, size = _rays(joints, offsets)
     return anchors + directions * (_RADII * size) - joints[KEYPOINT_JOINTS]
-
-
-def rest_joints(offsets: np.ndarray) -> np.ndarray:
-    """Joint positions of the rest pose with the pelvis at the origin: [52, 3] m -> [52, 3] m."""
-    if offsets.shape != (NUM_JOINTS, 3):
-        raise MotionError(f"offsets: shape {list(offsets.shape)}; keypoints need the standard {NUM_JOINTS} joints")
-    joints = np.zeros((NUM_JOINTS, 3))
-    for joint, parent in enumerate(PARENTS[1:], start=1):
-        joints[joint] = joints[parent] + offsets[joint]
-    return joints
 
 
 def _bone_length(offsets: np.ndarray) -> float:

@@ -128,6 +128,14 @@ def forward_kinematics(rotations_b, root_position_w, offsets, parents=PARENTS): 
     return torch.stack(world_positions, -2), torch.stack(world_rotations, -2)
 
 
+def rest_joints(offsets: np.ndarray, parents: Sequence[int] = PARENTS) -> np.ndarray:
+    """Joint positions of the rest pose with the root at the origin: [J, 3] m -> [J, 3] m."""
+    joints = np.zeros((len(parents), 3))
+    for joint, parent in enumerate(parents[1:], start=1):
+        joints[joint] = joints[parent] + offsets[joint]
+    return joints
+
+
 def local_rotations(rotations_w: np.ndarray, parents: Sequence[int] = PARENTS) -> np.ndarray:
     """World joint rotations to local ones, the inverse of forward kinematics: [..., J, 4] -> [..., J, 4]."""
     above = [max(p, 0) for p in parents]

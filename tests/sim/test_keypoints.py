@@ -42,7 +42,7 @@ def symmetric_offsets() -> np.ndarray:
 
 
 def rest_keypoints(offsets: np.ndarray) -> np.ndarray:
-    return keypoints.keypoint_offsets(offsets) + keypoints.rest_joints(offsets)[KEYPOINT_JOINTS]
+    return keypoints.keypoint_offsets(offsets) + skeleton.rest_joints(offsets)[KEYPOINT_JOINTS]
 
 
 def at(points: np.ndarray, name: str) -> np.ndarray:
@@ -141,7 +141,7 @@ def test_sides_are_anatomical() -> None:
 
 def test_radius_is_measured_at_right_angles_to_the_bone() -> None:
     offsets = symmetric_offsets()
-    points, joints = rest_keypoints(offsets), keypoints.rest_joints(offsets)
+    points, joints = rest_keypoints(offsets), skeleton.rest_joints(offsets)
     elbow, wrist = (joints[skeleton.JOINT_INDEX[n]] for n in ("left_elbow", "left_wrist"))
     bone = (wrist - elbow) / np.linalg.norm(wrist - elbow)
     across = at(points, "leftForeArm_back") - at(points, "leftForeArm_wrist")

@@ -142,6 +142,20 @@ def from_matrix(m: torch.Tensor) -> torch.Tensor:
 
 
 @_numpy_too
+def between(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Shortest rotation that points vector a where b points, any lengths: [..., 3] x2 -> [..., 4].
+
+    Opposite vectors are half a turn apart about some axis that is perpendicular to both.
+    """
+    a, b = torch.broadcast_tensors(normalize(a), normalize(b))
+    cosine = (a * b).sum(-1, keepdim=True)
+    aside = torch.nn.functional.one_hot(a.abs().argmin(-1), 3).to(a)
+    half_turn = torch.cat((torch.zeros_like(cosine), torch.linalg.cross(a, aside, dim=-1)), -1)
+    arc = torch.cat((1.0 + cosine, torch.linalg.cross(a, b, dim=-1)), -1)
+    return normalize(torch.where(1.0 + cosine < 1e-9, half_turn, arc))
+
+
+@_numpy_too
 def to_6d(q: torch.Tensor) -> torch.Tensor:
     """First two columns of the rotation matrix, column by column: [..., 4] -> [..., 6] (Zhou et al. 2019)."""
     m = to_matrix(q)

@@ -11,16 +11,14 @@ from typing import cast, get_args
 import numpy as np
 import trimesh
 
-from sim import convex, primitives
+from sim import convex, primitives, rotations
 from sim.errors import AssetError, UnknownNameError
 from sim.geometry import PRIMITIVE_PARAMETERS, Geometry, Mesh, Primitive, PrimitiveKind
+from sim.meshes import MESH_SUFFIXES, check_mesh, read_mesh, repair
 from sim.surface import Surface
 
-MESH_SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
 DEFAULT_DENSITY = 200.0
 """kg/m^3 where neither mass nor density is known: the lower end of InterMimic's 200-1000, whose objects are hollow."""
-_LARGEST, _SMALLEST = 20.0, 0.001
-_FLAT = 1e-6
 
 
 def load_geometry(spec: str | Path, *, scale: float = 1.0) -> Geometry:
@@ -40,7 +38,7 @@ def load_geometry(spec: str | Path, *, scale: float = 1.0) -> Geometry:
     if path.suffix.lower() not in MESH_SUFFIXES and not path.exists():
         shape = _parse_primitive(text)
         return Primitive(shape.kind, tuple(scale * s for s in shape.size))
-    mesh = _read_mesh(path)
+    mesh = read_mesh(path)
     mesh = Mesh(mesh.vertices * scale, mesh.faces)
     try:
         check_mesh(mesh)
@@ -49,96 +47,27 @@ def load_geometry(spec: str | Path, *, scale: float = 1.0) -> Geometry:
     return mesh
 
 
-def check_mesh(mesh: Mesh) -> None:
-    """Raise AssetError unless the mesh spans a volume of a size that a person can handle or sit on."""
-    used = np.unique(mesh.vertices[np.unique(mesh.faces)], axis=0)
-    if len(used) < 4:
-        raise AssetError(f"the mesh has {len(used)} distinct vertices; a body needs at least 4")
-    largest = float(np.ptp(used, axis=0).max())
-    if largest > _LARGEST:
-        raise AssetError(
-            f"the mesh is {largest:.4g} m long, which is no hand-held object; if the file is in millimetres, "
-            f"use scale 0.001 (in centimetres: 0.01)"
-        )
-    if largest < _SMALLEST:
-        raise AssetError(f"the mesh is {largest * 1000:.4g} mm long, too small to touch; give a scale (1000?)")
-    widths = np.linalg.svd(used - used.mean(0), compute_uv=False) / np.sqrt(len(used))
-    if widths[2] < _FLAT * largest:
-        shape = "point" if widths[0] < _FLAT * largest else "line" if widths[1] < _FLAT * largest else "plane"
-        raise AssetError(f"all vertices of the mesh lie in one {shape}; a body needs thickness")
-    if trimesh.triangles.area(mesh.vertices[mesh.faces]).sum() <= _FLAT * largest**2:
-        raise AssetError("the mesh has no surface: every triangle has zero area")
-
-
-def repair(mesh: Mesh) -> Mesh:
-    """Merge duplicate vertices, drop degenerate faces, make the winding consistent and outward, fill small holes."""
-    fixed = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    fixed.merge_vertices()
-    fixed.update_faces(fixed.nondegenerate_faces())
-    fixed.remove_unreferenced_vertices()
-    if not fixed.is_winding_consistent:
-        trimesh.repair.fix_winding(fixed)
-    if not fixed.is_watertight:
-        trimesh.repair.fill_holes(fixed)
-    if fixed.volume < 0:
-        fixed.invert()
-    return Mesh(np.array(fixed.vertices), np.array(fixed.faces))
-
-
 @dataclass(frozen=True, eq=False)
-class ObjectAsset:
-    """A rigid object, ready for physics, in its own frame `_b`.
+class Shape:
+    """What can be asked of an object's geometry without physics, in its own frame `_b`; quick to build.
 
     Attributes:
         geometry: as it was given.
         surface: the repaired mesh, or None for a primitive.
-        hulls: convex parts for collision; empty for a primitive, which physics knows itself.
-        mass: kg; volume: m^3, the sum over the hulls, so that mass / volume is the density physics needs.
-        center_of_mass_b: [3] m; inertia_b: [3, 3] kg m^2 about it, for a body of even density.
     """
 
     geometry: Geometry
     surface: Surface | None
-    hulls: tuple[Mesh, ...]
-    mass: float
-    volume: float
-    center_of_mass_b: np.ndarray
-    inertia_b: np.ndarray
 
     @staticmethod
-    def from_geometry(
-        geometry: Geometry,
-        *,
-        max_hulls: int = convex.MAX_HULLS,
-        threshold: float = convex.THRESHOLD,
-        mass: float | None = None,
-        density: float | None = None,
-    ) -> ObjectAsset:
-        """Repair, decompose (cached on disk) and weigh. The mass decides; else the density; else DEFAULT_DENSITY.
+    def of(geometry: Geometry) -> Shape:
+        """Raises AssetError for a mesh without volume."""
+        return Shape(geometry, _surface(geometry))
 
-        Raises AssetError for a mesh without volume, and for a mass or density that is not positive.
-        """
-        for name, value in (("mass", mass), ("density", density)):
-            if value is not None and not (np.isfinite(value) and value > 0):
-                raise AssetError(f"object: {name} {value} is not a positive number")
-        surface: Surface | None = None
-        hulls: tuple[Mesh, ...] = ()
-        if isinstance(geometry, Mesh):
-            check_mesh(geometry)
-            surface = Surface(repair(geometry))
-            hulls = convex.convex_parts(surface.mesh, max_hulls=max_hulls, threshold=threshold)
-            volume, center, inertia = _mass_properties(hulls)
-        else:
-            volume, inertia = primitives.mass_properties(geometry)
-            center = np.zeros(3)
-        if mass is None:
-            mass = (DEFAULT_DENSITY if density is None else density) * volume
-        return ObjectAsset(geometry, surface, hulls, float(mass), volume, center, inertia * mass)
-
-    @property
-    def density(self) -> float:
-        """kg/m^3 over the hulls' volume: what physics' geoms need to weigh `mass` together."""
-        return self.mass / self.volume
+    @functools.cached_property
+    def bounds(self) -> np.ndarray:
+        """Lowest and highest corner of the bounding box, [2, 3] m."""
+        return np.array(self._triangulated.bounds)
 
     def closest_points(self, points_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Nearest points of the true surface and their distances: [..., 3] -> [..., 3] m and [...] m (>= 0)."""
@@ -152,15 +81,20 @@ class ObjectAsset:
         For a mesh the inside is what its triangles enclose (see `Surface`), not what the hulls fill: a hand in a
         chair's opening is outside. `hull_distance` tells what physics' coarser shape says.
         """
-        points_b = np.asarray(points_b, np.float64)
-        flat = points_b.reshape(-1, 3)
-        nearest, inside = self._closest(flat)
-        distance = np.linalg.norm(flat - nearest, axis=-1)
-        return cast(np.ndarray, np.where(inside, -distance, distance).reshape(points_b.shape[:-1]))
+        return self.signed_closest(points_b)[1]
 
-    def hull_distance(self, points_b: np.ndarray) -> np.ndarray:
-        """Distance to the shape that physics collides with, negative inside: [..., 3] -> [...] m."""
-        return convex.hull_distance(self.hulls, points_b) if self.hulls else self.signed_distance(points_b)
+    def signed_closest(self, points_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Nearest points of the true surface and signed distances, in one go: [..., 3] -> [..., 3] m and [...] m."""
+        points_b = np.asarray(points_b, np.float64)
+        nearest, inside = self._closest(points_b.reshape(-1, 3))
+        nearest, inside = nearest.reshape(points_b.shape), inside.reshape(points_b.shape[:-1])
+        distance = np.linalg.norm(points_b - nearest, axis=-1)
+        return nearest, np.where(inside, -distance, distance)
+
+    @functools.cached_property
+    def bounding_radius(self) -> float:
+        """m from the origin of the object's frame to its farthest surface point."""
+        return float(np.linalg.norm(self._triangulated.vertices, axis=-1).max())
 
     def surface_samples(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Points spread over the true surface, evenly by area: [n, 3] m."""
@@ -178,8 +112,6 @@ class ObjectAsset:
 
     def lowest_height(self, position_w: np.ndarray, rotation_w: np.ndarray) -> np.ndarray:
         """Height of the lowest surface point over z = 0 for poses [..., 3], [..., 4] (wxyz): [...] m."""
-        from sim import rotations
-
         up = np.broadcast_to(np.array([0.0, 0.0, 1.0]), np.shape(position_w))
         up_b = rotations.rotate_inverse(np.asarray(rotation_w, np.float64), np.ascontiguousarray(up))
         corners = self._triangulated.convex_hull.vertices
@@ -196,6 +128,67 @@ class ObjectAsset:
         if isinstance(self.geometry, Primitive):
             return primitives.to_trimesh(self.geometry)
         return trimesh.Trimesh(self.geometry.vertices, self.geometry.faces, process=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectAsset(Shape):
+    """A rigid object, ready for physics, in its own frame `_b`.
+
+    Attributes:
+        hulls: convex parts for collision; empty for a primitive, which physics knows itself.
+        mass: kg; volume: m^3, the sum over the hulls, so that mass / volume is the density physics needs.
+        center_of_mass_b: [3] m; inertia_b: [3, 3] kg m^2 about it, for a body of even density.
+    """
+
+    hulls: tuple[Mesh, ...]
+    mass: float
+    volume: float
+    center_of_mass_b: np.ndarray
+    inertia_b: np.ndarray
+
+    @staticmethod
+    def from_geometry(
+        geometry: Geometry,
+        *,
+        max_hulls: int = convex.MAX_HULLS,
+        threshold: float | None = None,
+        mass: float | None = None,
+        density: float | None = None,
+    ) -> ObjectAsset:
+        """Repair, decompose (cached on disk) and weigh. The mass decides; else the density; else DEFAULT_DENSITY.
+
+        Raises AssetError for a mesh without volume, and for a mass or density that is not positive.
+        """
+        for name, value in (("mass", mass), ("density", density)):
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise AssetError(f"object: {name} {value} is not a positive number")
+        surface = _surface(geometry)
+        hulls: tuple[Mesh, ...] = ()
+        if surface is not None:
+            hulls = convex.convex_parts(surface.mesh, max_hulls=max_hulls, threshold=threshold)
+            volume, center, inertia = _mass_properties(hulls)
+        elif isinstance(geometry, Primitive):
+            volume, inertia = primitives.mass_properties(geometry)
+            center = np.zeros(3)
+        if mass is None:
+            mass = (DEFAULT_DENSITY if density is None else density) * volume
+        return ObjectAsset(geometry, surface, hulls, float(mass), volume, center, inertia * mass)
+
+    @property
+    def density(self) -> float:
+        """kg/m^3 over the hulls' volume: what physics' geoms need to weigh `mass` together."""
+        return self.mass / self.volume
+
+    def hull_distance(self, points_b: np.ndarray) -> np.ndarray:
+        """Distance to the shape that physics collides with, negative inside: [..., 3] -> [...] m."""
+        return convex.hull_distance(self.hulls, points_b) if self.hulls else self.signed_distance(points_b)
+
+
+def _surface(geometry: Geometry) -> Surface | None:
+    if isinstance(geometry, Primitive):
+        return None
+    check_mesh(geometry)
+    return Surface(repair(geometry))
 
 
 def _mass_properties(hulls: Sequence[Mesh]) -> tuple[float, np.ndarray, np.ndarray]:
@@ -232,16 +225,3 @@ def _parse_primitive(text: str) -> Primitive:
     if missing:
         raise AssetError(f"{text}: a {kind} needs {', '.join(missing)} in metres; write for example {example}")
     return Primitive(cast(PrimitiveKind, kind), tuple(given[name] for name in names))
-
-
-def _read_mesh(path: Path) -> Mesh:
-    if not path.is_file():
-        raise AssetError(f"{path}: no such mesh file")
-    options = {"maintain_order": True, "skip_materials": True} if path.suffix.lower() == ".obj" else {}
-    try:
-        loaded = trimesh.load_mesh(path, process=False, **options)
-        return Mesh(np.array(loaded.vertices), np.array(loaded.faces))
-    except AssetError as error:
-        raise AssetError(f"{path}: {error}") from error
-    except Exception as error:  # trimesh's readers raise whatever their parsers do
-        raise AssetError(f"{path}: not a readable mesh ({type(error).__name__}: {error})") from error

@@ -1,0 +1,232 @@
+"""The contact graph from geometry: which keypoint holds on to which point of an object, and when.
+
+Source: seed, section 9.6: per frame the pairs of body part and nearest object point closer than 0.1 m, at most five,
+nearest first. To that comes persistence: a contact lasts, and its point stays put in the object's frame.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import binary_closing, maximum_filter1d, minimum_filter1d
+
+from sim import rotations
+from sim.contact_graph import ContactGraph
+from sim.keypoint_names import KEYPOINT_NAMES
+from sim.keypoints import KEYPOINT_INDEX, KEYPOINT_JOINTS, keypoint_offsets, keypoint_positions
+from sim.motion import Motion, MotionObject
+from sim.objects import Shape
+from sim.skeleton import JOINT_INDEX
+
+_FOOT_JOINTS = [JOINT_INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("ankle", "foot")]
+_FOOT_KEYPOINTS = np.isin(KEYPOINT_JOINTS, _FOOT_JOINTS)
+_STANDING_HEIGHT = 0.12
+_STANDING_SPEED = 0.2
+_MOVING_SPEED = 0.05
+
+
+def extract_contacts(
+    motion: Motion,
+    *,
+    threshold: float = 0.1,
+    rest_threshold: float = 0.05,
+    max_pairs: int = 5,
+    drift: float = 0.05,
+    min_seconds: float = 0.2,
+    max_gap_seconds: float = 0.1,
+) -> ContactGraph:
+    """Persistent keypoint-object pairs of a motion; whatever graph it has already is not looked at.
+
+    A pair counts in a frame where the keypoint is nearer to the surface than the threshold (or inside) and, over a
+    window of `min_seconds` around it, keeps its place in the object's frame. Never counted: joints that the data set's
+    labels forbid (-1), frames in which it says that the object is not touched, and feet that stand on the floor.
+
+    Args:
+        motion: with the standard skeleton.
+        threshold: m, while the object moves: what keeps its place on a moving object most likely holds it.
+        rest_threshold: m, while the object is at rest: a leg that merely stands by a table is no contact.
+        max_pairs: most pairs in any frame; the closest ones (on average over their interval) stay.
+        drift: m; how far a keypoint may wander in the object's frame within one contact.
+        min_seconds: shortest contact; max_gap_seconds: interruptions up to this long are bridged.
+
+    Returns:
+        Rows ordered by first frame, each with the median place of the keypoint projected on the object's surface.
+    """
+    window = max(2, round(min_seconds * motion.fps))
+    gap = round(max_gap_seconds * motion.fps)
+    keypoints_w = _keypoints_w(motion)
+    allowed = ~_standing(motion, keypoints_w) & ~_vetoed(motion)
+    rows = []
+    for index, item in enumerate(motion.objects):
+        shape = Shape.of(item.geometry)
+        keypoints_b = _in_frame(keypoints_w, item)
+        limit = np.where(_moves(item, motion.fps), threshold, rest_threshold)[:, None]
+        distance = _near_distance(shape, keypoints_b, max(threshold, rest_threshold))
+        held = allowed & (distance < limit) & _steady(keypoints_b, window, drift)
+        held = _bridged(held, gap)
+        for keypoint, first, last in _intervals(held, keypoints_b, drift):
+            if last - first + 1 >= window:
+                inside = np.s_[first : last + 1, keypoint]
+                score = float(np.mean(np.minimum(distance[inside], threshold)))
+                rows.append((score, keypoint, index, first, last))
+        del shape
+    chosen = _sparsest(rows, max_pairs, motion.num_frames, window)
+    return _graph(motion, keypoints_w, chosen)
+
+
+def labels_from_graph(motion: Motion) -> np.ndarray:
+    """Per-joint labels of the contact graph: [T, J] int8, +1 where a keypoint that touches rides on that joint."""
+    labels = np.zeros((motion.num_frames, len(motion.joint_names)), np.int8)
+    active = motion.contacts.active(motion.num_frames)
+    for row, name in enumerate(motion.contacts.keypoints):
+        labels[active[:, row], KEYPOINT_JOINTS[KEYPOINT_INDEX[name]]] = 1
+    return labels
+
+
+def graph_distances(
+    motion: Motion,
+    joint_positions_w: np.ndarray | None = None,
+    joint_rotations_w: np.ndarray | None = None,
+    graph: ContactGraph | None = None,
+) -> np.ndarray:
+    """How far each pair of the contact graph is apart: [T, C] m, NaN in the frames where the pair is not active.
+
+    Args:
+        motion: gives the bones, the objects' poses and, where not given, the rest.
+        joint_positions_w: [T, J, 3] m; joint_rotations_w: [T, J, 4]; the motion's own where None.
+        graph: the motion's own where None; give the reference's to judge a simulated motion.
+    """
+    graph = motion.contacts if graph is None else graph
+    keypoints_w = _keypoints_w(motion, joint_positions_w, joint_rotations_w)
+    touching = keypoints_w[:, [KEYPOINT_INDEX[name] for name in graph.keypoints]]
+    apart = np.linalg.norm(touching - object_points_w(motion, graph), axis=-1)
+    return np.where(graph.active(motion.num_frames), apart, np.nan)
+
+
+def object_points_w(motion: Motion, graph: ContactGraph | None = None) -> np.ndarray:
+    """The graph's object points, moved with their objects: [T, C, 3] m."""
+    graph = motion.contacts if graph is None else graph
+    if not len(graph):
+        return np.zeros((motion.num_frames, 0, 3))
+    position = np.stack([item.position_w for item in motion.objects], 1)[:, graph.object_index]
+    rotation = np.stack([item.rotation_w for item in motion.objects], 1)[:, graph.object_index]
+    moved: np.ndarray = position + rotations.rotate(rotation, graph.points_b)
+    return moved
+
+
+def _keypoints_w(motion: Motion, positions: np.ndarray | None = None, turns: np.ndarray | None = None) -> np.ndarray:
+    positions = motion.joint_positions_w if positions is None else positions
+    turns = motion.joint_rotations_w if turns is None else turns
+    return keypoint_positions(positions, turns, keypoint_offsets(motion.offsets))
+
+
+def _in_frame(points_w: np.ndarray, item: MotionObject) -> np.ndarray:
+    """Points [T, K, 3] in the object's frame."""
+    local: np.ndarray = rotations.rotate_inverse(item.rotation_w[:, None], points_w - item.position_w[:, None])
+    return local
+
+
+def _near_distance(shape: Shape, points_b: np.ndarray, reach: float) -> np.ndarray:
+    """Signed distance [T, K] m of the points within reach of the bounding box, infinity elsewhere."""
+    low, high = shape.bounds
+    near = ((points_b > low - reach) & (points_b < high + reach)).all(-1)
+    distance = np.full(near.shape, np.inf)
+    if near.any():
+        distance[near] = shape.signed_distance(points_b[near])
+    return distance
+
+
+def _moves(item: MotionObject, fps: float) -> np.ndarray:
+    """Whether the object moves, [T] bool: its origin faster than 5 cm/s or its turn faster than 0.25 rad/s."""
+    speed = np.linalg.norm(np.gradient(item.position_w, 1 / fps, axis=0), axis=-1)
+    turn = np.linalg.norm(rotations.angular_velocity(item.rotation_w, fps), axis=-1)
+    moves: np.ndarray = (speed > _MOVING_SPEED) | (turn > 5 * _MOVING_SPEED)
+    return moves & (not item.is_static)
+
+
+def _standing(motion: Motion, keypoints_w: np.ndarray) -> np.ndarray:
+    """Keypoints [T, K] of feet that stand: close to the floor z = 0 and slow. What they carry, the floor carries."""
+    speed = np.linalg.norm(np.gradient(keypoints_w, 1 / motion.fps, axis=0), axis=-1)
+    standing: np.ndarray = _FOOT_KEYPOINTS & (keypoints_w[..., 2] < _STANDING_HEIGHT) & (speed < _STANDING_SPEED)
+    return standing
+
+
+def _vetoed(motion: Motion) -> np.ndarray:
+    """Keypoints [T, K] that the data set says do not touch."""
+    veto = np.zeros((motion.num_frames, len(KEYPOINT_NAMES)), bool)
+    if motion.contact_labels is not None:
+        veto |= motion.contact_labels[:, KEYPOINT_JOINTS] < 0
+    if motion.object_contact is not None:
+        veto |= motion.object_contact[:, None] == 0
+    return veto
+
+
+def _steady(points_b: np.ndarray, window: int, drift: float) -> np.ndarray:
+    """Frames [T, K] that lie in some window over which the point keeps within a box of edge `drift`."""
+    window = min(window, len(points_b))
+    # entry t of the filters looks at frames t - window//2 ... t - window//2 + window - 1
+    spread = maximum_filter1d(points_b, window, axis=0) - minimum_filter1d(points_b, window, axis=0)
+    calm = (spread.max(-1) <= drift).astype(np.uint8)
+    starts = window // 2
+    calm[:starts] = 0
+    calm[len(calm) - (window - 1 - starts) :] = 0
+    origin = -1 if window % 2 == 0 else 0
+    return maximum_filter1d(calm, window, axis=0, origin=origin, mode="constant") > 0
+
+
+def _bridged(held: np.ndarray, gap: int) -> np.ndarray:
+    """Interruptions [T, K] of up to `gap` frames filled."""
+    if gap < 1:
+        return held
+    padded = np.pad(held, ((gap + 1, gap + 1), (0, 0)))
+    closed = binary_closing(padded, np.ones((gap + 1, 1), bool))
+    return closed[gap + 1 : -gap - 1]
+
+
+def _intervals(held: np.ndarray, points_b: np.ndarray, drift: float) -> list[tuple[int, int, int]]:
+    """(keypoint, first, last) of every run of held frames, cut where the point has wandered off by `drift`."""
+    edges = np.diff(np.pad(held, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
+    starts, stops = np.argwhere(edges == 1), np.argwhere(edges == -1)
+    found = []
+    for (keypoint, first), (_, stop) in zip(starts.tolist(), stops.tolist(), strict=True):
+        while first < stop:
+            path = points_b[first:stop, keypoint]
+            spread = np.maximum.accumulate(path, 0) - np.minimum.accumulate(path, 0)
+            off = np.linalg.norm(spread, axis=-1) > 2 * drift
+            length = int(off.argmax()) if off.any() else len(path)
+            found.append((keypoint, first, first + length - 1))
+            first += length
+    return found
+
+
+def _sparsest(
+    rows: list[tuple[float, int, int, int, int]], max_pairs: int, num_frames: int, window: int
+) -> list[tuple[int, int, int, int]]:
+    """Closest rows first while there is room: (keypoint, object, first, last), cut to their longest free stretch."""
+    taken = np.zeros(num_frames, np.int64)
+    chosen = []
+    for _, keypoint, index, first, last in sorted(rows):
+        free = np.pad(taken[first : last + 1] < max_pairs, 1)
+        edges = np.flatnonzero(np.diff(free.astype(np.int8)))
+        if not len(edges):
+            continue
+        starts, stops = edges[::2], edges[1::2]
+        longest = int((stops - starts).argmax())
+        begin, end = first + int(starts[longest]), first + int(stops[longest])
+        if end - begin >= window:
+            taken[begin:end] += 1
+            chosen.append((keypoint, index, begin, end - 1))
+    return sorted(chosen, key=lambda row: (row[2], row[1], row[0]))
+
+
+def _graph(motion: Motion, keypoints_w: np.ndarray, rows: list[tuple[int, int, int, int]]) -> ContactGraph:
+    if not rows:
+        return ContactGraph()
+    keypoints, objects, first, last = (np.array(column) for column in zip(*rows, strict=True))
+    points = np.zeros((len(rows), 3))
+    for index in np.unique(objects):
+        item = motion.objects[index]
+        places = _in_frame(keypoints_w, item)
+        of_item = np.flatnonzero(objects == index)
+        medians = [np.median(places[first[r] : last[r] + 1, keypoints[r]], axis=0) for r in of_item]
+        points[of_item] = Shape.of(item.geometry).closest_points(np.array(medians))[0]
+    return ContactGraph(tuple(KEYPOINT_NAMES[k] for k in keypoints), objects, points, first, last)

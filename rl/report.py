@@ -1,0 +1,382 @@
+"""`report.html` of a run: verdict, replay, errors over time, training curve, figures, and what was used.
+
+Every part is optional: a run that was not evaluated, or is still training, gets a report that says what is missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.body.capsules import body_geoms, measure_stance
+from sim.errors import RunError, TouchstoneError
+from sim.files import write_text
+from sim.motion import Motion
+from sim.replay.html import page, replay_element
+from sim.replay.plots import Series, interval_strip, line_plot
+from sim.replay.stage import Stage, build_stage
+
+_UNITS = {"mm": "mm", "m": "m", "deg": "°", "rad": "rad", "n": "N", "s": "s", "ms": "ms"}
+"""Units that a name may end in."""
+_WORDS = {"mpjpe": "MPJPE", "fps": "fps", "rmse": "RMSE", "ppo": "PPO"}
+_PARTS: dict[str, tuple[str, ...]] = {
+    "left hand": ("left_wrist", "left_index", "left_middle", "left_pinky", "left_ring", "left_thumb"),
+    "right hand": ("right_wrist", "right_index", "right_middle", "right_pinky", "right_ring", "right_thumb"),
+    "arms": ("_shoulder", "_elbow", "_collar"),
+    "trunk, head": ("pelvis", "spine", "neck", "head"),
+    "legs": ("_hip", "_knee"),
+    "feet": ("_ankle", "_foot"),
+}
+"""Rows of the contact strip -> parts of the names of the tracks they gather."""
+
+
+@dataclass
+class Run:
+    """What a run folder holds; a part that is missing or damaged is None or empty, with a line in `notes`."""
+
+    folder: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    retarget: dict[str, Any] = field(default_factory=dict)
+    progress: dict[str, np.ndarray] = field(default_factory=dict)
+    source: Motion | None = None
+    reference: Motion | None = None
+    simulation: Motion | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def write_report(run: Path) -> Path:
+    """Write `report.html` into a run folder and return its path.
+
+    Raises:
+        RunError: if the folder does not exist or holds nothing of a run.
+    """
+    content = read_run(Path(run))
+    path = content.folder / "report.html"
+    write_text(path, page(f"Touchstone: {_title(content)}", report_body(content)))
+    return path
+
+
+def read_run(folder: Path) -> Run:
+    """Read everything the report shows. Raises RunError if the folder is none of a run."""
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such run folder; make one with: touchstone train clip.npz")
+    run = Run(folder)
+    run.config = _json(run, "config.json", "the settings")
+    run.evaluation = _json(run, "evaluation.json", "figures and verdict; make them with: touchstone evaluate")
+    run.retarget = _json(run, "retarget.json", "what retargeting changed")
+    run.progress = _progress(run)
+    run.source = _motion(run, "motion.npz", "the source motion")
+    run.reference = _motion(run, "reference.npz", "the retargeted reference")
+    run.simulation = _motion(run, "simulation.npz", "the simulated motion; make it with: touchstone evaluate")
+    if len(run.notes) == 7:
+        raise RunError(f"{folder}: holds nothing of a run (config.json, reference.npz, ...)")
+    return run
+
+
+def report_body(run: Run) -> str:
+    """The page's content, HTML."""
+    stage = _stage(run)
+    parts = [
+        _header(run),
+        _verdict(run.evaluation.get("verdict")),
+        _headline(run.evaluation.get("figures", {})),
+        replay_element(stage) if stage else _card("Replay", '<p class="soft">No motion to show.</p>', "missing"),
+        _plots([*_errors_over_time(run, stage), *_contact_strips(stage)]),
+        _figures(run.evaluation.get("figures", {})),
+        _plots(_training_curves(run.progress)),
+        '<div class="columns">' + _retarget(run.retarget) + _used(run) + "</div>",
+        _missing(run.notes),
+        "<footer>Written by Touchstone. The page holds everything it shows and opens offline.</footer>",
+    ]
+    return f"<main>{''.join(parts)}</main>"
+
+
+def _json(run: Run, name: str, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads((run.folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        run.notes.append(f"{name} is missing: {what}")
+        return {}
+    except (OSError, ValueError) as error:
+        run.notes.append(f"{name} cannot be read ({error}): {what}")
+        return {}
+    if isinstance(value, dict):
+        return value
+    run.notes.append(f"{name} holds no JSON object: {what}")
+    return {}
+
+
+def _motion(run: Run, name: str, what: str) -> Motion | None:
+    path = run.folder / name
+    if not path.is_file():
+        run.notes.append(f"{name} is missing: {what}")
+        return None
+    try:
+        return Motion.load(path)
+    except TouchstoneError as error:
+        run.notes.append(f"{name} cannot be read ({error}): {what}")
+        return None
+
+
+def _progress(run: Run) -> dict[str, np.ndarray]:
+    """Columns of progress.csv; cells that are no number are NaN."""
+    try:
+        with open(run.folder / "progress.csv", newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if _float(row.get("steps")) is not None]
+    except (OSError, ValueError, csv.Error):
+        rows = []
+    if not rows:
+        run.notes.append("progress.csv is missing or empty: the training curve")
+        return {}
+    return {
+        name: np.array([np.nan if (v := _float(row[name])) is None else v for row in rows]) for name in rows[0] if name
+    }
+
+
+def _stage(run: Run) -> Stage | None:
+    motions = {"Reference": run.reference or run.source, "Simulation": run.simulation}
+    present = {label: motion for label, motion in motions.items() if motion is not None}
+    if not present:
+        return None
+    first = next(iter(present.values()))
+    try:
+        return build_stage(present, body_geoms(first.offsets, stance=measure_stance(first)))
+    except TouchstoneError as error:
+        run.notes.append(f"the replay shows one motion only ({error})")
+        label = next(iter(present))
+        return build_stage({label: first}, body_geoms(first.offsets, stance=measure_stance(first)))
+
+
+def _title(run: Run) -> str:
+    motion = run.source or run.reference or run.simulation
+    return (motion.text or motion.action if motion else "") or run.folder.resolve().name
+
+
+def _header(run: Run) -> str:
+    motion = run.reference or run.source or run.simulation
+    facts = [run.folder.resolve().name]
+    if motion:
+        facts += [f"{motion.duration:.1f} s at {motion.fps:g} fps", *(o.name for o in motion.objects)]
+    return (
+        f'<header><h1>{escape(_title(run))}</h1><p>{escape(" · ".join(facts))}</p><span class="spacer"></span>'
+        '<button data-part="theme" aria-label="Light or dark">Light / dark</button></header>'
+    )
+
+
+def _verdict(verdict: Any) -> str:
+    if not isinstance(verdict, Mapping):
+        return (
+            '<section class="card verdict none"><div class="label">No verdict yet</div>'
+            "<p>This run has not been evaluated: touchstone evaluate RUN</p></section>"
+        )
+    score, label = _float(verdict.get("score")), str(verdict.get("label", "no label"))
+    tone = "none" if score is None else "good" if score >= 0.8 else "fair" if score >= 0.4 else "poor"
+    reasons = verdict.get("reasons", [])
+    lines = "".join(f"<li>{escape(str(r))}</li>" for r in ([reasons] if isinstance(reasons, str) else reasons))
+    shown = "" if score is None else f'<span class="score">score {score:.2f}</span>'
+    return (
+        f'<section class="card verdict {tone}"><div class="label">{escape(label)}{shown}</div><ul>{lines}</ul>'
+        f'<p class="rule"><b>Rule</b> {escape(str(verdict.get("rule", "not recorded")))}</p></section>'
+    )
+
+
+def _headline(figures: Mapping[str, Any]) -> str:
+    wanted = ("completion", "mpjpe", "object", "contact")
+    names = [next((n for n in figures if n.startswith(w)), None) for w in wanted]
+    cards = "".join(
+        f'<div class="card"><b>{_value(figures[n])}</b><span>{escape(_words(n))}</span></div>' for n in names if n
+    )
+    return f'<div class="headline">{cards}</div>' if cards else ""
+
+
+def _errors_over_time(run: Run, stage: Stage | None) -> list[str]:
+    """One plot per series of the evaluation; `x_reference` joins `x`."""
+    series = run.evaluation.get("per_frame", {})
+    if not isinstance(series, Mapping) or stage is None:
+        return []
+    plots = []
+    times = np.arange(stage.num_frames) / stage.fps
+    for name, values in series.items():
+        if name.endswith("_reference") and name.removesuffix("_reference") in series:
+            continue
+        lines = [Series("simulation", _on_clock(values, stage.num_frames))]
+        if f"{name}_reference" in series:
+            other = _on_clock(series[f"{name}_reference"], stage.num_frames)
+            lines.append(Series("reference", other, "reference"))
+        figure = run.evaluation.get("figures", {}).get(name, {})
+        threshold = _float(figure.get("threshold")) if isinstance(figure, Mapping) else None
+        limits = {} if threshold is None else {"threshold": threshold}
+        plots.append(line_plot(_words(name), times, lines, unit=_unit(name, figure), clock=True, limits=limits))
+    return plots
+
+
+def _contact_strips(stage: Stage | None) -> list[str]:
+    if stage is None or not any(figure.touching.any() for figure in stage.figures):
+        return []
+    rows: dict[str, dict[str, np.ndarray]] = {}
+    body = stage.tracks[: stage.num_body_tracks]
+    for part, patterns in _PARTS.items():
+        tracks = [i for i, name in enumerate(body) if any(pattern in name for pattern in patterns)]
+        active = [np.asarray(figure.touching[:, tracks].any(1)) for figure in stage.figures]
+        if any(a.any() for a in active):
+            rows[part] = dict(zip(("reference", "simulation"), active, strict=False))
+    keys = {"reference": "reference", "simulation": "simulation"} if len(stage.figures) > 1 else {}
+    return [interval_strip("Contact with objects", (stage.num_frames - 1) / stage.fps, rows, legend=keys)]
+
+
+def _training_curves(progress: Mapping[str, np.ndarray]) -> list[str]:
+    if not progress or len(progress["steps"]) < 2:
+        return []
+    steps, plots = progress["steps"], []
+
+    def add(title: str, names: Sequence[str], unit: str = "", y_max: float | None = None) -> None:
+        tones = ("simulation", "third", "fourth", "reference")
+        lines = [Series(_words(n), progress[n], t) for n, t in zip(names, tones, strict=False) if n in progress]
+        lines = [line for line in lines if np.isfinite(line.y).any()]
+        if lines:
+            plots.append(line_plot(title, steps, lines, unit=unit, x_label="", x_title="control steps", y_max=y_max))
+
+    add("Training: share of the clip carried through", ["completion"], y_max=1.0)
+    add("Training: return of an episode", ["episode_return"])
+    add("Training: error", ["mpjpe_mm", "object_mm"], unit="mm")
+    return plots
+
+
+def _figures(figures: Mapping[str, Any]) -> str:
+    if not figures:
+        return ""
+    columns = [
+        c for c in ("reference", "threshold") if any(isinstance(f, Mapping) and c in f for f in figures.values())
+    ]
+    head = "".join(f"<th>{c}</th>" for c in ("figure", "simulation", *columns))
+    rows = []
+    for name, figure in figures.items():
+        cells = f"<td>{escape(_words(name))}</td><td{_passed(figure)}>{_value(figure)}</td>"
+        cells += "".join(f"<td>{_value(figure, c)}</td>" for c in columns)
+        rows.append(f"<tr>{cells}</tr>")
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return _card("Figures", table)
+
+
+def _passed(figure: Any) -> str:
+    passed = figure.get("passed") if isinstance(figure, Mapping) else None
+    return "" if passed is None else f' class="{"pass" if passed else "fail"}"'
+
+
+def _retarget(retarget: Mapping[str, Any]) -> str:
+    if not retarget:
+        return ""
+    return _card("What retargeting changed", _pairs(_flat(retarget)))
+
+
+def _used(run: Run) -> str:
+    rows: dict[str, Any] = {}
+    for label, motion in (("source motion", run.source), ("reference", run.reference), ("simulation", run.simulation)):
+        if motion and motion.source:
+            rows[f"{label}: provenance"] = motion.source
+    motion = run.reference or run.source
+    for item in motion.objects if motion else ():
+        facts = {"mass": (item.mass, "kg"), "density": (item.density, "kg/m³"), "friction": (item.friction, "")}
+        given = [f"{name} {value:g} {unit}".strip() for name, (value, unit) in facts.items() if value is not None]
+        rows[f"object {item.name}"] = ", ".join(given) or "mass and friction by default"
+    settings = _flat(run.config)
+    body = _pairs(rows) if rows else ""
+    if settings:
+        body += f"<details{'' if rows else ' open'}><summary>All settings</summary>{_pairs(settings)}</details>"
+    return _card("What was used", body) if body else ""
+
+
+def _missing(notes: Sequence[str]) -> str:
+    if not notes:
+        return ""
+    lines = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return _card("Not in this report", f"<ul>{lines}</ul>", "missing")
+
+
+def _card(title: str, body: str, kind: str = "") -> str:
+    return f'<section class="card {kind}"><h2>{escape(title)}</h2>{body}</section>'
+
+
+def _plots(plots: Sequence[str]) -> str:
+    return f'<div class="plots">{"".join(plots)}</div>' if plots else ""
+
+
+def _pairs(rows: Mapping[str, Any]) -> str:
+    lines = "".join(f"<tr><td>{escape(k)}</td><td>{escape(_plain(v))}</td></tr>" for k, v in rows.items())
+    return f'<table class="pairs"><tbody>{lines}</tbody></table>'
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested JSON as dotted names; lists of plain values stay whole, and long ones are cut."""
+    if isinstance(value, Mapping):
+        if set(value) <= {"value", "unit"} and "value" in value:
+            return {prefix: f"{_plain(value['value'])} {value.get('unit') or ''}".strip()}
+        rows: dict[str, Any] = {}
+        for key, item in value.items():
+            rows |= _flat(item, f"{prefix}.{key}" if prefix else str(key))
+        return rows
+    if isinstance(value, list):
+        text = ", ".join(_plain(v) for v in value[:12])
+        return {prefix: text + (f", ... ({len(value)} in all)" if len(value) > 12 else "")}
+    return {prefix: value}
+
+
+def _on_clock(values: Any, num_frames: int) -> np.ndarray:
+    """[T] with NaN where the evaluation gave nothing."""
+    line = np.full(num_frames, np.nan)
+    numbers = [_float(v) for v in values] if isinstance(values, list) else []
+    numbers = numbers[:num_frames]
+    line[: len(numbers)] = [np.nan if v is None else v for v in numbers]
+    return line
+
+
+def _float(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "\u2013"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _value(figure: Any, key: str = "value") -> str:
+    """A figure with its unit, HTML; shares as per cent."""
+    value = figure.get(key) if isinstance(figure, Mapping) else (figure if key == "value" else None)
+    unit = str(figure.get("unit") or "") if isinstance(figure, Mapping) else ""
+    number = None if isinstance(value, bool) else _float(value)
+    if number is None:
+        return escape(_plain(value))
+    if unit in ("share", "ratio", "fraction"):
+        return f"{100 * number:.1f} %"
+    shown = f"{number:,.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.3g}"
+    return escape(f"{shown} {unit}".strip())
+
+
+def _words(name: str) -> str:
+    """A figure's name for people: `root_relative_mpjpe_mm` -> `Root relative MPJPE`."""
+    words = name.replace("/", " ").split("_")
+    words = words[:-1] if len(words) > 1 and words[-1] in _UNITS else words
+    text = " ".join(_WORDS.get(w, w) for w in words)
+    return text[:1].upper() + text[1:]
+
+
+def _unit(name: str, figure: Any) -> str:
+    if isinstance(figure, Mapping) and figure.get("unit"):
+        return str(figure["unit"])
+    return _UNITS.get(name.rpartition("_")[2], "")

@@ -6,13 +6,15 @@ nearest first. To that comes persistence: a contact lasts, and its point stays p
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.ndimage import binary_closing, maximum_filter1d, minimum_filter1d
 
 from sim import rotations
 from sim.contact_graph import ContactGraph
 from sim.keypoint_names import KEYPOINT_NAMES
-from sim.keypoints import KEYPOINT_INDEX, KEYPOINT_JOINTS, keypoint_offsets, keypoint_positions
+from sim.keypoints import KEYPOINT_INDEX, KEYPOINT_JOINTS, KEYPOINTS, keypoint_offsets, keypoint_positions
 from sim.motion import Motion, MotionObject
 from sim.objects import Shape
 from sim.skeleton import JOINT_INDEX
@@ -22,6 +24,23 @@ _FOOT_KEYPOINTS = np.isin(KEYPOINT_JOINTS, _FOOT_JOINTS)
 _STANDING_HEIGHT = 0.12
 _STANDING_SPEED = 0.2
 _MOVING_SPEED = 0.05
+
+
+_SAME_PART_COST = 0.02
+
+
+class _Row(NamedTuple):
+    """A contact in frames first..stop-1, with its mean distance to the surface, m."""
+
+    keypoint: int
+    object_index: int
+    first: int
+    stop: int
+    distance: float
+
+    @property
+    def part(self) -> tuple[int, str]:
+        return self.object_index, KEYPOINTS[KEYPOINT_NAMES[self.keypoint]].part
 
 
 def extract_contacts(
@@ -55,22 +74,18 @@ def extract_contacts(
     gap = round(max_gap_seconds * motion.fps)
     keypoints_w = _keypoints_w(motion)
     allowed = ~_standing(motion, keypoints_w) & ~_vetoed(motion)
+    shapes = [Shape.of(item.geometry) for item in motion.objects]
     rows = []
-    for index, item in enumerate(motion.objects):
-        shape = Shape.of(item.geometry)
+    for index, (item, shape) in enumerate(zip(motion.objects, shapes, strict=True)):
         keypoints_b = _in_frame(keypoints_w, item)
         limit = np.where(_moves(item, motion.fps), threshold, rest_threshold)[:, None]
         distance = _near_distance(shape, keypoints_b, max(threshold, rest_threshold))
         held = allowed & (distance < limit) & _steady(keypoints_b, window, drift)
-        held = _bridged(held, gap)
-        for keypoint, first, last in _intervals(held, keypoints_b, drift):
-            if last - first + 1 >= window:
-                inside = np.s_[first : last + 1, keypoint]
-                score = float(np.mean(np.minimum(distance[inside], threshold)))
-                rows.append((score, keypoint, index, first, last))
-        del shape
-    chosen = _sparsest(rows, max_pairs, motion.num_frames, window)
-    return _graph(motion, keypoints_w, chosen)
+        for keypoint, first, stop in _intervals(_bridged(held, gap), keypoints_b, drift):
+            if stop - first >= window:
+                mean = float(np.minimum(distance[first:stop, keypoint], threshold).mean())
+                rows.append(_Row(keypoint, index, first, stop, mean))
+    return _graph(motion, keypoints_w, shapes, _sparsest(rows, max_pairs, motion.num_frames, window))
 
 
 def labels_from_graph(motion: Motion) -> np.ndarray:
@@ -183,7 +198,7 @@ def _bridged(held: np.ndarray, gap: int) -> np.ndarray:
 
 
 def _intervals(held: np.ndarray, points_b: np.ndarray, drift: float) -> list[tuple[int, int, int]]:
-    """(keypoint, first, last) of every run of held frames, cut where the point has wandered off by `drift`."""
+    """(keypoint, first, stop) of every run of held frames, cut where the point has wandered off by `drift`."""
     edges = np.diff(np.pad(held, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
     starts, stops = np.argwhere(edges == 1), np.argwhere(edges == -1)
     found = []
@@ -193,40 +208,47 @@ def _intervals(held: np.ndarray, points_b: np.ndarray, drift: float) -> list[tup
             spread = np.maximum.accumulate(path, 0) - np.minimum.accumulate(path, 0)
             off = np.linalg.norm(spread, axis=-1) > 2 * drift
             length = int(off.argmax()) if off.any() else len(path)
-            found.append((keypoint, first, first + length - 1))
+            found.append((keypoint, first, first + length))
             first += length
     return found
 
 
-def _sparsest(
-    rows: list[tuple[float, int, int, int, int]], max_pairs: int, num_frames: int, window: int
-) -> list[tuple[int, int, int, int]]:
-    """Closest rows first while there is room: (keypoint, object, first, last), cut to their longest free stretch."""
-    taken = np.zeros(num_frames, np.int64)
+def _sparsest(rows: list[_Row], max_pairs: int, num_frames: int, window: int) -> list[_Row]:
+    """The closest rows while there is room, each cut to its longest free stretch, ordered by first frame.
+
+    A part that is held on to already comes later, so that five fingers of one hand do not crowd out the other hand.
+    """
+    taken = {row.part: np.zeros(num_frames) for row in rows}
+    room = np.full(num_frames, max_pairs)
     chosen = []
-    for _, keypoint, index, first, last in sorted(rows):
-        free = np.pad(taken[first : last + 1] < max_pairs, 1)
-        edges = np.flatnonzero(np.diff(free.astype(np.int8)))
-        if not len(edges):
+    while rows:
+        crowd = [taken[row.part][row.first : row.stop].mean() for row in rows]
+        costs = [row.distance + _SAME_PART_COST * others for row, others in zip(rows, crowd, strict=True)]
+        row = rows.pop(int(np.argmin(costs)))
+        free = np.diff(np.pad(room[row.first : row.stop] > 0, 1).astype(np.int8))
+        starts, stops = np.flatnonzero(free == 1), np.flatnonzero(free == -1)
+        if not len(starts) or (stops - starts).max() < window:
             continue
-        starts, stops = edges[::2], edges[1::2]
         longest = int((stops - starts).argmax())
-        begin, end = first + int(starts[longest]), first + int(stops[longest])
-        if end - begin >= window:
-            taken[begin:end] += 1
-            chosen.append((keypoint, index, begin, end - 1))
-    return sorted(chosen, key=lambda row: (row[2], row[1], row[0]))
+        row = row._replace(first=row.first + int(starts[longest]), stop=row.first + int(stops[longest]))
+        room[row.first : row.stop] -= 1
+        taken[row.part][row.first : row.stop] += 1
+        chosen.append(row)
+    return sorted(chosen, key=lambda row: (row.first, row.object_index, row.keypoint))
 
 
-def _graph(motion: Motion, keypoints_w: np.ndarray, rows: list[tuple[int, int, int, int]]) -> ContactGraph:
-    if not rows:
-        return ContactGraph()
-    keypoints, objects, first, last = (np.array(column) for column in zip(*rows, strict=True))
+def _graph(motion: Motion, keypoints_w: np.ndarray, shapes: list[Shape], rows: list[_Row]) -> ContactGraph:
     points = np.zeros((len(rows), 3))
-    for index in np.unique(objects):
-        item = motion.objects[index]
+    for index, (item, shape) in enumerate(zip(motion.objects, shapes, strict=True)):
         places = _in_frame(keypoints_w, item)
-        of_item = np.flatnonzero(objects == index)
-        medians = [np.median(places[first[r] : last[r] + 1, keypoints[r]], axis=0) for r in of_item]
-        points[of_item] = Shape.of(item.geometry).closest_points(np.array(medians))[0]
-    return ContactGraph(tuple(KEYPOINT_NAMES[k] for k in keypoints), objects, points, first, last)
+        of_item = [i for i, row in enumerate(rows) if row.object_index == index]
+        medians = [np.median(places[rows[i].first : rows[i].stop, rows[i].keypoint], axis=0) for i in of_item]
+        if of_item:
+            points[of_item] = shape.closest_points(np.array(medians))[0]
+    return ContactGraph(
+        tuple(KEYPOINT_NAMES[row.keypoint] for row in rows),
+        np.array([row.object_index for row in rows], np.int64),
+        points,
+        np.array([row.first for row in rows], np.int64),
+        np.array([row.stop - 1 for row in rows], np.int64),
+    )

@@ -1,0 +1,123 @@
+"""Walking from footsteps: where the feet are, and a centre of mass whose dynamics the feet can support."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+LEFT, RIGHT = 0, 1
+GRAVITY = 9.81
+_HEEL_RISE_TIME = 0.18
+_JERK_WEIGHT = 2e-3
+
+
+@dataclass(frozen=True)
+class Step:
+    """One foot goes to a new place: `foot` LEFT or RIGHT, off the floor from `start` to `end` s, to ankle at `x` m."""
+
+    foot: int
+    start: float
+    end: float
+    x: float
+
+
+@dataclass(frozen=True)
+class FeetTracks:
+    """Feet over time; column 0 left, 1 right.
+
+    Attributes:
+        ball_w: [T, 2, 3] m, ball of the foot (the toe joint): at rest while the foot is on the floor.
+        pitch: [T, 2] rad, heel rise about the ball.
+        planted: bool [T, 2], the ball is on the floor.
+        pressure_w: [T, 2] m, where on the floor the weight is carried (the zero-moment point that is asked for).
+    """
+
+    ball_w: np.ndarray
+    pitch: np.ndarray
+    planted: np.ndarray
+    pressure_w: np.ndarray
+
+
+def minimum_jerk(s: np.ndarray) -> np.ndarray:
+    """Smooth 0 to 1 over s in [0, 1], constant outside: 10 s^3 - 15 s^4 + 6 s^5 (Flash & Hogan 1985)."""
+    s = np.clip(s, 0.0, 1.0)
+    value: np.ndarray = s**3 * (10 - 15 * s + 6 * s**2)
+    return value
+
+
+def ramp(times: np.ndarray, start: float, end: float) -> np.ndarray:
+    """0 before `start`, 1 after `end`, minimum jerk between."""
+    return minimum_jerk((times - start) / (end - start))
+
+
+def bump(s: np.ndarray) -> np.ndarray:
+    """0 to 1 and back over s in [0, 1], starting and ending at rest: (4 s (1 - s))^2."""
+    s = np.clip(s, 0.0, 1.0)
+    value: np.ndarray = (4 * s * (1 - s)) ** 2
+    return value
+
+
+def track_feet(
+    times: np.ndarray, ball_w: np.ndarray, ankle_to_ball: float, steps: Sequence[Step], *, lift: float, heel_rise: float
+) -> FeetTracks:
+    """Follow the steps, in order of time.
+
+    Args:
+        times: [T] s.
+        ball_w: [2, 3] m, where the balls of the feet stand at first.
+        ankle_to_ball: m along x, so that a step's `x` is where the ankle comes down.
+        steps: not overlapping.
+        lift: m, how high the ball is lifted; heel_rise: rad, for a stride of 0.6 m, less for shorter ones.
+    """
+    track = np.repeat(ball_w[None], len(times), 0)
+    pitch = np.zeros((len(times), 2))
+    planted = np.ones((len(times), 2), bool)
+    for step in steps:
+        stride = step.x + ankle_to_ball - track[-1, step.foot, 0]
+        s = (times - step.start) / (step.end - step.start)
+        track[:, step.foot, 0] += stride * minimum_jerk(s)
+        track[:, step.foot, 2] += lift * bump(s)
+        rise_start = step.start - _HEEL_RISE_TIME
+        rise = bump((times - rise_start) / (step.end - rise_start))
+        pitch[:, step.foot] += heel_rise * min(abs(stride) / 0.6, 1.0) * rise
+        planted[(s > 0) & (s < 1), step.foot] = False
+    return FeetTracks(track, pitch, planted, _pressure(times, track, ankle_to_ball, steps))
+
+
+def _pressure(times: np.ndarray, ball_w: np.ndarray, ankle_to_ball: float, steps: Sequence[Step]) -> np.ndarray:
+    """The middle of the carrying foot while the other swings, a smooth way across while both stand."""
+    right = np.full(len(times), 0.5)
+    share, since = 0.5, max(steps[0].start - 0.4, 0.0)
+    for step in steps:
+        goal = 1.0 if step.foot == LEFT else 0.0
+        right += (goal - share) * ramp(times, since, step.start)
+        share, since = goal, step.end
+    right += (0.5 - share) * ramp(times, since, since + 0.5)
+    middle = ball_w[..., :2] - [0.4 * ankle_to_ball, 0.0]
+    return middle[:, LEFT] * (1 - right)[:, None] + middle[:, RIGHT] * right[:, None]
+
+
+def balance(pressure_w: np.ndarray, height: float, fps: float) -> np.ndarray:
+    """Centre of mass that keeps the zero-moment point at the pressure asked for (cart-table model, Kajita et al. 2003).
+
+    Solves x - (height / g) x'' = pressure in least squares with a little weight on jerk, starting and ending at rest.
+
+    Args:
+        pressure_w: [T, 2] m; height: m, of the centre of mass, taken as constant; fps: frames per second.
+
+    Returns:
+        [T, 2] m.
+    """
+    frames = len(pressure_w)
+    eye = np.eye(frames)
+    acceleration = np.diff(eye, 2, axis=0) * fps**2
+    model = eye[1:-1] - height / GRAVITY * acceleration
+    jerk = np.diff(eye, 3, axis=0) * fps**3 * _JERK_WEIGHT
+    still = (eye[[1, -1]] - eye[[0, -2]]) * fps
+    ends = [0, -1]
+    goal = np.concatenate((pressure_w[1:-1], np.zeros((len(jerk) + 2, 2)), 3 * pressure_w[ends]))
+    solution: np.ndarray = scipy.linalg.lstsq(np.concatenate((model, jerk, still, 3 * eye[ends])), goal)[0]
+    return solution

@@ -30,8 +30,7 @@ def read_ball_clip(
     default (`pose="positions"`) each joint is turned by the few degrees that make forward kinematics meet them;
     `pose="rotations"` keeps the file's rotations. Either way the root is the pelvis of the position columns.
     """
-    table, notes = drop_zero_start(table)
-    parts = layout.split(table)
+    parts, notes = drop_zero_start(layout.split(table))
     rotvec = np.concatenate([parts["root_rotvec"][:, None], parts["joint_rotvec"]], 1)
     rotations_b = rotations.from_rotvec(rotvec)
     rotations_w, positions_w = world_rotations(rotations_b, parents), parts["body_position_w"]

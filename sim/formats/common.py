@@ -92,16 +92,17 @@ def load_torch(path: Path) -> Any:
     try:
         with open(path, "rb") as file:
             head = file.read(40)
-        if not head:
-            raise FormatError("the file is empty")
-        if head.startswith(b"version https://git-lfs"):
-            raise FormatError("a Git LFS pointer, not the data: run `git lfs pull` where it came from")
-        return torch.load(path, weights_only=True, map_location="cpu")
     except OSError as error:
         raise FormatError(f"cannot be read: {error.strerror or error}") from error
+    if not head:
+        raise FormatError("the file is empty")
+    if head.startswith(b"version https://git-lfs"):
+        raise FormatError("a Git LFS pointer, not the data: run `git lfs pull` where it came from")
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
         raise FormatError("not a file that torch can read as plain tensors (is it truncated, or a pickle?)") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise FormatError("damaged or truncated: torch cannot read it; fetch the file again") from error
 
 
@@ -117,11 +118,19 @@ def as_table(content: Any) -> np.ndarray:
     return table
 
 
-def drop_zero_start(table: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Without frame 0 where it is all zeros (as in the published OMOMO_retarget files), and a note if so."""
-    if not table[0].any():
-        return table[1:], ["dropped the all-zero frame 0"]
-    return table, []
+def drop_zero_start(parts: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Blocks without frame 0 where that is all zeros (as in the published OMOMO_retarget files), and a note if so.
+
+    Raises FormatError if fewer than the two frames of a motion are left.
+    """
+    notes = []
+    if not any(block[0].any() for block in parts.values()):
+        parts = {name: block[1:] for name, block in parts.items()}
+        notes = ["dropped the all-zero frame 0"]
+    frames = len(parts["root_position_w"])
+    if frames < 2:
+        raise FormatError(f"{frames} frame(s) with data, a motion needs at least 2")
+    return parts, notes
 
 
 def unit_quaternions(xyzw: np.ndarray, name: str) -> np.ndarray:

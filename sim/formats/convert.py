@@ -93,8 +93,6 @@ def import_motion(
             clip = TABLES[name].read(content, pose)
         else:
             clip = smplx_params.read(content, up=up, body=None if body is None else Path(body))
-        if len(clip.root_position_w) < 2:
-            raise FormatError(f"{len(clip.root_position_w)} frame(s), a motion needs at least 2")
         fps, origin = _frame_rate(name, clip, fps)
         check_bones(Bones(clip.offsets, np.zeros(len(clip.offsets))), skeleton.JOINT_NAMES)
         _check_speed(clip.root_position_w, fps)

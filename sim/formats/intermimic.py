@@ -51,8 +51,7 @@ def read(table: np.ndarray, pose: PoseSource = "positions") -> Clip:
     The missing right thumb is the left one mirrored about the sagittal plane (y -> -y). `pose` makes no difference:
     positions and rotations of this layout agree.
     """
-    table, notes = drop_zero_start(table)
-    parts = LAYOUT.split(table)
+    parts, notes = drop_zero_start(LAYOUT.split(table))
     root = unit_quaternions(parts["root_rotation_xyzw"], "root_rotation")
     rotations_b = np.concatenate([root[:, None], rotations.from_rotvec(parts["joint_rotvec"].copy())], 1)
     rotations_w = world_rotations(rotations_b)

@@ -12,14 +12,18 @@ other subjects scale it. Checked against the rest positions that Open4DHOI publi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim import rotations
-from sim.errors import MotionError
+from sim.errors import AssetError, MotionError
 from sim.keypoint_names import KEYPOINT_NAMES
 from sim.rotations import Array
-from sim.skeleton import JOINT_INDEX, NUM_JOINTS, rest_joints
+from sim.skeleton import JOINT_INDEX, NUM_JOINTS, PARENTS, rest_joints
+
+if TYPE_CHECKING:
+    from sim.body.skin import Skin
 
 _REFERENCE_BONE_LENGTH = 1.65
 
@@ -198,6 +202,39 @@ def _rays(joints: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarr
     axis = rotations.normalize(bone)
     across = KEYPOINT_DIRECTIONS - (KEYPOINT_DIRECTIONS * axis).sum(-1, keepdims=True) * axis
     return start + _FRACTIONS * bone + _SHIFTS * size, rotations.normalize(across), size
+
+
+_NEIGHBOURS = np.eye(NUM_JOINTS, dtype=bool)
+_NEIGHBOURS[range(1, NUM_JOINTS), PARENTS[1:]] = _NEIGHBOURS[PARENTS[1:], range(1, NUM_JOINTS)] = True
+_SIDEWAYS_COST = 3.0
+"""How much farther out a vertex has to lie to make up for lying beside the keypoint's ray."""
+
+
+def keypoints_on_skin(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
+    """The keypoints on a skin: per keypoint the vertex that lies farthest out along its ray, and close to it.
+
+    Only vertices that move mostly with the keypoint's joint, its bone's ends or their neighbours are looked at, so
+    that a ray to the inner thigh does not find the other leg.
+
+    Returns:
+        [87] vertex indices, and [87, 3] m their places in the frames of joints `KEYPOINT_JOINTS`, in rest pose;
+        these can stand in for `keypoint_offsets`.
+
+    Raises:
+        AssetError: a body part has no vertex.
+    """
+    joints, vertices = skin.rest_joints, skin.rest_vertices
+    anchors, directions, _ = _rays(joints, joints - joints[[max(p, 0) for p in PARENTS]])
+    allowed = np.zeros((len(KEYPOINTS), NUM_JOINTS), bool)
+    np.put_along_axis(allowed, np.column_stack((_BONES, KEYPOINT_JOINTS)), True, 1)
+    of_part = (allowed @ _NEIGHBOURS)[:, skin.vertex_joints]
+    if not of_part.any(1).all():
+        raise AssetError(f"the skin has no vertex for {KEYPOINT_NAMES[int(np.argmin(of_part.any(1)))]}")
+    ray = vertices - anchors[:, None]
+    along = np.einsum("kvc,kc->kv", ray, directions)
+    beside = np.sqrt(np.maximum((ray**2).sum(-1) - along**2, 0.0))
+    chosen = np.where(of_part, along - _SIDEWAYS_COST * beside, -np.inf).argmax(1)
+    return chosen, vertices[chosen] - joints[KEYPOINT_JOINTS]
 
 
 def keypoint_positions(joint_positions_w: Array, joint_rotations_w: Array, keypoint_offsets_b: Array) -> Array:

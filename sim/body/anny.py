@@ -1,0 +1,275 @@
+"""The Anny body (NAVER, Apache-2.0; MakeHuman assets, CC0) as a skin of the standard skeleton.
+
+Anny rests in an A-pose, faces -y, and has other bones than the standard skeleton. Three steps carry it over:
+
+1. Its phenotype (age, height, proportions, ...) is fitted by gradient descent to the subject's bone lengths.
+2. The fitted mesh is brought from the A-pose to the subject's own rest pose: each standard joint has an anchor among
+   Anny's bones (`_ANCHORS`), turns with the bones that leave it, and stretches by what the phenotype left over.
+3. It is skinned to the subject's skeleton with Anny's weights, gathered by standard joint (`_bone_joint`).
+
+So the skeleton is the subject's own and no pose is retargeted. How well the flesh follows it is measured by the joints
+of the posed mesh, each a fixed mean of the vertices around it (`joint_regressor`): they stay within 15 mm of the
+skeleton's. Phenotypes alone do not reach that (`phenotype_error` leaves 20 mm and more): data sets put hips, spine and
+collars where Anny has no bone.
+
+Anny builds its data once, which takes about two minutes, and keeps them in $ANNY_CACHE_DIR (~/.cache/anny).
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from sim import skeleton
+from sim.body.skin import LinearBlendSkin
+from sim.errors import MissingDependencyError, UnknownNameError
+from sim.skeleton import JOINT_INDEX, NUM_JOINTS, PARENTS
+
+if TYPE_CHECKING:
+    from anny import Anny
+
+_TOPOLOGIES = {"full": "anny", "coarse": "notoes_collapse10pc"}
+_TO_STANDARD = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+"""Anny's axes (left +x, back +y, up +z) to ours (front +x, left +y, up +z)."""
+
+_REFERENCE_HEIGHT = 1.4
+"""m from Anny's ankle to the head joint, for which the shifts in `_ANCHORS` are given."""
+_Anchor = tuple[dict[str, float], tuple[float, float, float]]
+_ANCHORS: dict[str, _Anchor] = {
+    "pelvis": ({"root": 1.0}, (2.5, 0.0, 2.5)),
+    "spine1": ({"spine03": 1.0}, (1.5, 0.0, 0.0)),
+    "spine2": ({"spine02": 0.5, "spine01": 0.5}, (3.5, 0.0, 0.0)),
+    "spine3": ({"spine02": 0.1, "spine01": 0.9}, (7.5, 0.0, 0.0)),
+    "neck": ({"neck01": 1.0}, (-1.0, 0.0, -4.0)),
+    "head": ({"head": 1.0}, (0.5, 0.0, 0.0)),
+    "left_hip": ({"root": 0.36, "upperleg02.L": 0.64}, (0.0, 0.0, 0.0)),
+    "left_knee": ({"lowerleg01.L": 1.0}, (0.0, 0.0, 0.0)),
+    "left_ankle": ({"foot.L": 1.0}, (0.0, 0.0, 0.0)),
+    "left_foot": ({"toe2-1.L": 0.5, "toe3-1.L": 0.5}, (-1.0, 0.0, -1.0)),
+    "left_collar": ({"clavicle.L": 0.75, "shoulder01.L": 0.25}, (2.0, 0.0, -5.0)),
+    "left_shoulder": ({"upperarm01.L": 1.0}, (0.0, 0.0, 1.0)),
+    "left_elbow": ({"lowerarm01.L": 0.9, "upperarm02.L": 0.1}, (0.0, 0.0, 0.0)),
+    "left_wrist": ({"wrist.L": 1.0}, (0.0, 0.0, 0.0)),
+} | {
+    f"left_{finger}{segment}": ({f"finger{number}-{segment}.L": 1.0}, (0.0, 0.0, 0.0))
+    for number, finger in enumerate(("thumb", "index", "middle", "ring", "pinky"), start=1)
+    for segment in (1, 2, 3)
+}
+"""Where the standard joints lie in Anny: a mean of bone heads plus a shift (front, left, up) in cm. Left side and
+middle; right mirrors it. Set so that the flesh around each joint lies where the keypoint table has it."""
+
+_PARTS = (
+    ("root", "pelvis"), ("pelvis", "pelvis"), ("spine05", "pelvis"), ("spine04", "pelvis"), ("spine03", "spine1"),
+    ("spine02", "spine2"), ("spine01", "spine3"), ("neck", "neck"), ("head", "head"), ("eye", "head"),
+    ("clavicle", "collar"), ("shoulder", "collar"), ("upperarm", "shoulder"), ("lowerarm", "elbow"),
+    ("wrist", "wrist"), ("metacarpal", "wrist"), ("upperleg", "hip"), ("lowerleg", "knee"), ("foot", "ankle"),
+    ("toe", "foot"), ("finger1-", "thumb"), ("finger2-", "index"), ("finger3-", "middle"), ("finger4-", "ring"),
+    ("finger5-", "pinky"),
+)  # fmt: skip
+"""Beginning of Anny's bone name -> standard joint, or finger."""
+
+_PRIOR = {"gender": 0.5, "age": 0.67, "muscle": 0.5, "weight": 0.5, "height": 0.5, "proportions": 0.5}
+_PRIOR_WEIGHT = 2e-3
+"""m^2 per unit^2: bones say little about muscle and weight, which then stay where they are."""
+
+
+def anny_skin(offsets: np.ndarray, *, detail: str = "full") -> LinearBlendSkin:
+    """Anny fitted to a subject's bones: offsets [52, 3] m -> skin whose joints are those bones'.
+
+    Raises:
+        UnknownNameError: detail is not `full` (13,718 vertices) or `coarse` (1,229).
+        MissingDependencyError: the package anny is not installed.
+    """
+    model = load_model(detail)
+    vertices, anchors = _rest(model, fit_phenotype(model, offsets))
+    weights = _joint_weights(model)
+    regressor = joint_regressor(weights, vertices, anchors)
+    joints = skeleton.rest_joints(offsets)
+    points = np.concatenate((vertices, np.ones((len(vertices), 1))), -1)
+    maps = (weights @ _to_subject(anchors, joints).reshape(NUM_JOINTS, 12)).reshape(-1, 3, 4)
+    vertices = np.einsum("vab,vb->va", maps, points)
+    # blending leaves some millimetres at the joints: shift the flesh of each joint so that they vanish (damped)
+    mixing = (regressor @ weights).toarray()
+    damped = mixing.T @ mixing + _SHIFT_DAMPING * np.eye(NUM_JOINTS)
+    vertices += weights @ np.linalg.solve(damped, mixing.T @ (joints - regressor @ vertices))
+    return LinearBlendSkin(model.get_triangular_faces().numpy(), vertices, weights, offsets, regressor)
+
+
+@functools.cache
+def load_model(detail: str = "full") -> Anny:
+    """Anny's data; says so on the terminal when it has to build them first (about two minutes, once)."""
+    if detail not in _TOPOLOGIES:
+        raise UnknownNameError("detail of the Anny body", detail, _TOPOLOGIES)
+    try:
+        import anny
+        import warp
+        from anny.paths import get_anny_cache_path
+    except ImportError as error:
+        raise MissingDependencyError("anny", "the Anny skin") from error
+    warp.config.quiet = True  # type: ignore[attr-defined]
+    cache = get_anny_cache_path()
+    if not any(cache.glob("**/build_compact_model_data_*")):
+        sys.stderr.write(f"Building the Anny body: once, about two minutes, kept in {cache} ...\n")
+    # "dqs" only keeps Anny from loading a skinning backend that is not used here
+    return anny.Anny(topology=_TOPOLOGIES[detail], skinning_method="dqs")
+
+
+def fit_phenotype(model: Anny, offsets: np.ndarray, *, steps: int = 150) -> dict[str, float]:
+    """Phenotype whose bone lengths come closest to the subject's, in the least-squares sense, with a weak prior.
+
+    Args:
+        offsets: [52, 3] m.
+        steps: of Adam on the logits of the parameters, which so stay within (0, 1).
+    """
+    target = torch.as_tensor(np.linalg.norm(offsets[_BODY_BONES], axis=-1))
+    prior = torch.tensor([_PRIOR[label] for label in model.phenotype_labels], dtype=torch.float64)
+    logits = torch.logit(prior).requires_grad_()
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        values = torch.sigmoid(logits)
+        anchors = _anchors(model, _coefficients(model, values))
+        lengths = (anchors[_BODY_BONES] - anchors[_BODY_PARENTS]).norm(dim=-1)
+        loss = ((lengths - target) ** 2).sum() + _PRIOR_WEIGHT * ((values - prior) ** 2).sum()
+        loss.backward()
+        optimizer.step()
+    return dict(zip(model.phenotype_labels, torch.sigmoid(logits).tolist(), strict=True))
+
+
+def phenotype_error(model: Anny, phenotype: dict[str, float], offsets: np.ndarray) -> np.ndarray:
+    """What the phenotype alone leaves: bone length minus the subject's, m, per joint (0 for the root): [52]."""
+    anchors = _rest(model, phenotype)[1]
+    bones = anchors - anchors[[max(p, 0) for p in PARENTS]]
+    error: np.ndarray = np.linalg.norm(bones, axis=-1) - np.linalg.norm(offsets, axis=-1)
+    error[0] = 0.0
+    return error
+
+
+_BODY_BONES = list(skeleton.BODY_JOINTS[1:])
+_BODY_PARENTS = [PARENTS[j] for j in _BODY_BONES]
+
+
+def _coefficients(model: Anny, values: torch.Tensor) -> torch.Tensor:
+    """Phenotype values [6] -> blend shape coefficients [1, N], differentiable."""
+    named = dict(zip(model.phenotype_labels, values.unbind(), strict=True))
+    return model.get_phenotype_blendshape_coefficients(**named)
+
+
+def _anchors(model: Anny, coefficients: torch.Tensor) -> torch.Tensor:
+    """The standard joints in Anny's A-pose, in our axes: [52, 3] m, differentiable."""
+    heads = model.template_bone_heads + torch.einsum("n,nbc->bc", coefficients[0], model.bone_heads_blendshapes)
+    mean, shift = _anchor_tables(tuple(model.bone_labels))
+    ankle, head = (model.bone_labels.index(name) for name in ("foot.L", "head"))
+    size = (heads[head, 2] - heads[ankle, 2]) / _REFERENCE_HEIGHT
+    return mean @ heads @ _TO_STANDARD.T + size * shift
+
+
+@functools.cache
+def _anchor_tables(labels: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """`_ANCHORS` with the right side: weights over bones [52, B] and shifts [52, 3] m in our axes."""
+    mean = torch.zeros(NUM_JOINTS, len(labels), dtype=torch.float64)
+    shifts = torch.zeros(NUM_JOINTS, 3, dtype=torch.float64)
+    for joint, (bones, shift) in _ANCHORS.items():
+        for side in ("left", "right"):
+            j = JOINT_INDEX[joint.replace("left", side)]
+            mean[j] = 0.0
+            for bone, weight in bones.items():
+                mean[j, labels.index(bone.replace(".L", ".L" if side == "left" else ".R"))] = weight
+            shifts[j] = 0.01 * torch.tensor(shift) * torch.tensor([1.0, 1.0 if side == "left" else -1.0, 1.0])
+    return mean, shifts
+
+
+def _rest(model: Anny, phenotype: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Mesh [V, 3] and anchors [52, 3] in the A-pose, our axes, m."""
+    values = torch.tensor([phenotype[label] for label in model.phenotype_labels], dtype=torch.float64)
+    with torch.no_grad():
+        coefficients = _coefficients(model, values)
+        vertices = model.get_rest_vertices(coefficients)[0] @ _TO_STANDARD.T
+        return vertices.numpy(), _anchors(model, coefficients).numpy()
+
+
+def _bone_joint(label: str) -> int:
+    """The standard joint that an Anny bone moves with."""
+    stem, _, side = label.partition(".")
+    part = next(part for start, part in _PARTS if stem.startswith(start))
+    if stem.startswith("finger"):
+        part += stem[-1]
+    sided = f"{'left' if side == 'L' else 'right'}_{part}"
+    return JOINT_INDEX[sided] if sided in JOINT_INDEX else JOINT_INDEX[part]
+
+
+def _joint_weights(model: Anny) -> sparse.csr_array:
+    """Anny's skinning weights gathered by standard joint: [V, 52], rows sum to 1."""
+    joint_of_bone = np.array([_bone_joint(label) for label in model.bone_labels])
+    weights, bones = model.vertex_bone_weights.numpy(), model.vertex_bone_indices.numpy()
+    rows = np.broadcast_to(np.arange(len(weights))[:, None], weights.shape)
+    joints = joint_of_bone[bones]
+    table = sparse.csr_array((weights.ravel(), (rows.ravel(), joints.ravel())), shape=(len(weights), NUM_JOINTS))
+    table.sum_duplicates()
+    table.eliminate_zeros()
+    return sparse.csr_array(sparse.diags_array(1.0 / table.sum(1)) @ table)
+
+
+_SHIFT_DAMPING = 0.01
+_NEAR = 0.08
+"""m: how far around a joint its flesh reaches."""
+
+
+def joint_regressor(weights: sparse.csr_array, vertices: np.ndarray, joints: np.ndarray) -> sparse.csr_array:
+    """Joints as fixed means of the vertices around them, exact on the mesh that they are made from.
+
+    Vertices count that the joint and its parent (its children, for the root) move together, and the more the closer
+    they are; the smallest change of these weights makes their mean the joint.
+
+    Args:
+        weights: [V, 52] skinning weights; vertices: [V, 3] m; joints: [52, 3] m, in the same pose.
+
+    Returns:
+        [52, V]; rows sum to 1.
+    """
+    dense, rows = weights.toarray(), np.zeros((NUM_JOINTS, len(vertices)))
+    for joint, parent in enumerate(PARENTS):
+        others = [parent] if joint else [j for j, p in enumerate(PARENTS) if p == joint]
+        local = vertices - joints[joint]
+        base = dense[:, joint] * dense[:, others].sum(1) * np.exp(-0.5 * (local**2).sum(-1) / _NEAR**2)
+        design = np.column_stack((np.ones(len(local)), local / _NEAR))
+        gram = design.T @ (base[:, None] * design)
+        rows[joint] = base * (design @ np.linalg.solve(gram, [1.0, 0.0, 0.0, 0.0]))
+    return sparse.csr_array(rows)
+
+
+_TWIST_PRIOR = 1e-4
+"""m^2: how much a bone's turn is held to its parent's where its own direction leaves it free (twist)."""
+_STRETCH_PRIOR = 5e-5
+"""m^2: how much the stretch is held to none where the bones leave it free."""
+
+
+def _to_subject(anchors: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """Affine maps of each joint's flesh from Anny's A-pose to the subject's rest pose: [52, 3] x2 m -> [52, 3, 4].
+
+    The linear part is a turn (Kabsch on the bones that leave the joint, with the parent's turn as prior), then the
+    smallest change that also carries those bones to the subject's, ridge-regularised.
+    """
+    maps, turns = np.zeros((NUM_JOINTS, 3, 4)), np.tile(np.eye(3), (NUM_JOINTS, 1, 1))
+    for joint, parent in enumerate(PARENTS):
+        inherited = turns[parent] if joint else np.eye(3)
+        children = [j for j, p in enumerate(PARENTS) if p == joint]
+        before, after = anchors[children] - anchors[joint], joints[children] - joints[joint]
+        turns[joint] = _kabsch(after.T @ before + _TWIST_PRIOR * inherited)
+        left_over = after - before @ turns[joint].T
+        gram = before.T @ before + _STRETCH_PRIOR * np.eye(3)
+        linear = turns[joint] + np.linalg.solve(gram, before.T @ left_over).T
+        maps[joint] = np.column_stack((linear, joints[joint] - linear @ anchors[joint]))
+    return maps
+
+
+def _kabsch(covariance: np.ndarray) -> np.ndarray:
+    """The rotation closest to a 3x3 matrix."""
+    u, _, vt = np.linalg.svd(covariance)
+    rotation: np.ndarray = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+    return rotation

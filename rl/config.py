@@ -1,0 +1,86 @@
+"""Configuration of a training run: one frozen tree that is saved with the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from envs.tracking import TaskConfig
+from sim.retarget import RetargetConfig
+from sim.scene import SceneConfig
+
+
+@dataclass(frozen=True)
+class PpoConfig:
+    """Proximal policy optimisation (Stable-Baselines3).
+
+    Attributes:
+        steps_per_env: control steps an environment takes per update.
+        batch_size: samples per gradient step.
+        epochs: passes over the samples of an update.
+        learning_rate: of Adam, constant.
+        gamma, gae_lambda: discount, and lambda of generalised advantage estimation.
+        clip_range: of the probability ratio.
+        target_kl: an update's epochs end early beyond this divergence; 0 never.
+        deviation: standard deviation of the actions at the start, in units of the action.
+        learn_deviation: whether the deviation is learned or stays.
+        layers: hidden layers of policy and of value network.
+        value_weight: of the value loss; entropy_weight: of the entropy bonus.
+        max_grad_norm: gradient clipping.
+    """
+
+    steps_per_env: int = 24
+    batch_size: int = 768
+    epochs: int = 4
+    learning_rate: float = 3e-4
+    gamma: float = 0.97
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    target_kl: float = 0.0
+    deviation: float = 0.17
+    learn_deviation: bool = False
+    layers: tuple[int, ...] = (512, 256)
+    value_weight: float = 0.5
+    entropy_weight: float = 0.0
+    max_grad_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class MasteryConfig:
+    """When training may stop before its budget is spent: so many evaluations in a row within these limits.
+
+    Attributes:
+        evaluations: in a row; 0 never stops early.
+        mpjpe_mm: mean joint distance from the reference; object_mm: mean object distance.
+    """
+
+    evaluations: int = 3
+    mpjpe_mm: float = 60.0
+    object_mm: float = 45.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Attributes:
+        max_steps: control steps over all environments.
+        max_minutes: of wall time; 0 is unlimited.
+        seed: of network, actions and start states.
+        torch_threads: for the learner; 0 takes all cores.
+        evaluate_every: control steps between evaluations from frame 0.
+        checkpoint_every: control steps between checkpoints.
+        mastery: early stop.
+        ppo, task, scene, retarget: see their classes.
+    """
+
+    max_steps: int = 2_000_000
+    max_minutes: float = 0.0
+    seed: int = 0
+    torch_threads: int = 0
+    evaluate_every: int = 50_000
+    checkpoint_every: int = 200_000
+    mastery: MasteryConfig = field(default_factory=MasteryConfig)
+    ppo: PpoConfig = field(default_factory=PpoConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    retarget: RetargetConfig = field(default_factory=RetargetConfig)

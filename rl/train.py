@@ -1,0 +1,280 @@
+"""Train a policy that carries a motion out: PPO by Stable-Baselines3 over the batched task."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+
+from envs.tracking import TrackingTask
+from envs.vec import TrackingVecEnv
+from rl import checkpoints
+from rl.config import TrainConfig
+from rl.policy import RunningNorm, TrackingPolicy
+from rl.rollouts import Evaluator
+from rl.runs import RunFolder, load_config, save_config
+from sim.errors import RunError
+from sim.files import write_json
+from sim.motion import Motion
+from sim.retarget import Reference, retarget
+
+PROGRESS_COLUMNS = (
+    "steps", "seconds", "completion", "mpjpe_mm", "object_mm", "episode_return", "episode_frames",
+    "learner_share", "unstable",
+)  # fmt: skip
+
+
+class Progress(NamedTuple):
+    """One evaluation from frame 0, as reported while training and written to progress.csv.
+
+    steps of training so far, wall seconds spent on them, share of the clip lived, errors over the lived frames, mean
+    return and length of the last training episodes, the learner's share of the wall time, unstable physics so far.
+    """
+
+    steps: int
+    seconds: float
+    completion: float
+    mpjpe_mm: float
+    object_mm: float
+    episode_return: float
+    episode_frames: float
+    learner_share: float
+    unstable: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """How training ended: `mastered`, `steps` or `minutes` (which budget was spent), and its evaluations."""
+
+    ended_by: str
+    history: tuple[Progress, ...]
+
+    @property
+    def first_completion_steps(self) -> int | None:
+        """Control steps until the clip was first carried through from frame 0, as evaluated."""
+        return next((p.steps for p in self.history if p.completion >= 1.0), None)
+
+
+def train(
+    motion: Motion,
+    folder: Path,
+    config: TrainConfig | None = None,
+    *,
+    resume: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_steps: Callable[[int], None] | None = None,
+) -> TrainResult:
+    """Train on one clip; everything lands in the run folder.
+
+    Args:
+        motion: the clip.
+        folder: run folder; made, or gone on with when `resume`.
+        config: ignored when resuming: the run's own is read.
+        resume: continue from the last checkpoint, with the curve that an uninterrupted run would have had.
+        on_progress: called after each evaluation; on_steps: called often, with the control steps so far.
+
+    Raises:
+        RunError: the folder already holds a run, or holds none to resume.
+    """
+    run = RunFolder(folder)
+    if resume:
+        run.require(run.config, run.motion, run.checkpoint)
+        config, motion = load_config(run.config, TrainConfig), Motion.load(run.motion)
+    elif run.checkpoint.exists():
+        raise RunError(f"{folder} already holds a run; go on with --resume, or choose another folder with -o")
+    config = config or TrainConfig()
+    if config.torch_threads:
+        torch.set_num_threads(config.torch_threads)
+    reference = retarget(motion, config.scene, config.retarget)
+    if not resume:
+        _begin_folder(run, motion, reference, config)
+    env = TrackingVecEnv(TrackingTask(reference, config.task, seed=config.seed))
+    model = build_model(env, config, log=run.tensorboard)
+    trainer = _Trainer(run, config, reference, on_progress, on_steps)
+    if resume:
+        trainer.restore(model, env)
+    try:
+        model.learn(config.max_steps - model.num_timesteps, callback=trainer, reset_num_timesteps=False)
+        trainer.save(model, env)
+    finally:
+        env.close()
+    return TrainResult(trainer.ended_by or "steps", tuple(trainer.history))
+
+
+def build_model(env: TrackingVecEnv, config: TrainConfig, *, log: Path | None = None) -> PPO:
+    """The learner, untrained."""
+    p = config.ppo
+    model = PPO(
+        TrackingPolicy,
+        env,
+        learning_rate=p.learning_rate,
+        n_steps=p.steps_per_env,
+        batch_size=p.batch_size,
+        n_epochs=p.epochs,
+        gamma=p.gamma,
+        gae_lambda=p.gae_lambda,
+        clip_range=p.clip_range,
+        target_kl=p.target_kl or None,
+        ent_coef=p.entropy_weight,
+        vf_coef=p.value_weight,
+        max_grad_norm=p.max_grad_norm,
+        seed=config.seed,
+        device="cpu",
+        policy_kwargs={
+            "net_arch": {"pi": list(p.layers), "vf": list(p.layers)},
+            "activation_fn": torch.nn.ELU,
+            "log_std_init": float(np.log(p.deviation)),
+            "learn_deviation": p.learn_deviation,
+            "features_extractor_class": RunningNorm,
+        },
+    )
+    outputs = [TensorBoardOutputFormat(str(log))] if log else []
+    model.set_logger(Logger(folder=None, output_formats=list(outputs)))
+    return model
+
+
+def _begin_folder(run: RunFolder, motion: Motion, reference: Reference, config: TrainConfig) -> None:
+    save_config(run.config, config)
+    motion.save(run.motion)
+    reference.motion.save(run.reference)
+    write_json(run.retarget, dataclasses.asdict(reference.report))
+
+
+class _Trainer(BaseCallback):
+    """Normalisation, evaluation, checkpoints, logs and the stop, around SB3's loop."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        config: TrainConfig,
+        reference: Reference,
+        on_progress: Callable[[Progress], None] | None,
+        on_steps: Callable[[int], None] | None,
+    ) -> None:
+        super().__init__()
+        self.run, self.config = run, config
+        self.evaluator = Evaluator(reference, config.task)
+        self.on_progress, self.on_steps = on_progress, on_steps
+        self.history: list[Progress] = []
+        self.ended_by = ""
+        self.seconds, self.learner_seconds = 0.0, 0.0
+        self._rollout_began = self._learning_began = 0.0
+        self._mark = time.perf_counter()
+        self._saved_at = 0
+
+    @property
+    def env(self) -> TrackingVecEnv:
+        """The batch in training."""
+        assert isinstance(self.training_env, TrackingVecEnv)
+        return self.training_env
+
+    def _on_training_start(self) -> None:
+        self._mark = time.perf_counter()
+
+    def _on_rollout_start(self) -> None:
+        """The learning step, if there was one, has just ended."""
+        self._tick(learning=self.num_timesteps > 0 and self._learning_began > 0)
+        due = self.history[-1].steps + self.config.evaluate_every if self.history else 0
+        if self.num_timesteps >= due:
+            self._evaluate()
+        if self.num_timesteps - self._saved_at >= self.config.checkpoint_every:
+            self.save(self._ppo, self.env)
+        self._mark = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        if self.on_steps:
+            self.on_steps(self.num_timesteps)
+        if self.config.max_minutes and self.seconds > 60.0 * self.config.max_minutes:
+            self.ended_by = self.ended_by or "minutes"
+        return not self.ended_by
+
+    def _on_rollout_end(self) -> None:
+        self._tick(learning=False)
+        observations = torch.as_tensor(self._ppo.rollout_buffer.observations).flatten(0, 1)
+        extractor = self._ppo.policy.features_extractor
+        assert isinstance(extractor, RunningNorm)
+        extractor.update(observations)
+        for name, total in self.env.term_sums.items():
+            self.logger.record(f"reward/{name}", total / self.env.term_steps)
+        self.env.term_sums, self.env.term_steps = {}, 0
+        self.logger.record("physics/unstable", self.env.task.unstable_count)
+        self.logger.dump(self.num_timesteps)
+        self._learning_began = time.perf_counter()
+
+    @property
+    def _ppo(self) -> PPO:
+        assert isinstance(self.model, PPO)
+        return self.model
+
+    def _tick(self, *, learning: bool) -> None:
+        """Book the time since the last mark on the learner or on the rollout."""
+        now = time.perf_counter()
+        self.seconds += now - self._mark
+        self.learner_seconds += (now - self._mark) * learning
+        self._mark = now
+
+    def _evaluate(self) -> None:
+        episodes = self.evaluator.run(self._ppo.policy)
+        recent = list(self._ppo.ep_info_buffer or [])
+        progress = Progress(
+            steps=self.num_timesteps,
+            seconds=round(self.seconds, 1),
+            completion=float(episodes.completion()[0]),
+            mpjpe_mm=float(episodes.mpjpe_mm()[0]),
+            object_mm=float(episodes.object_mm()[0]),
+            episode_return=float(np.mean([e["r"] for e in recent])) if recent else 0.0,
+            episode_frames=float(np.mean([e["l"] for e in recent])) if recent else 0.0,
+            learner_share=self.learner_seconds / max(self.seconds, 1e-9),
+            unstable=self.env.task.unstable_count,
+        )
+        best = max((_rank(p) for p in self.history), default=(-1.0, 0.0))
+        self.history.append(progress)
+        self._write_row(progress)
+        for name, value in progress._asdict().items():
+            self.logger.record(f"evaluation/{name}", value)
+        if _rank(progress) > best:
+            checkpoints.save_policy(self.run.policy, self._ppo)
+        if self.on_progress:
+            self.on_progress(progress)
+        if self._mastered():
+            self.ended_by = "mastered"
+
+    def _mastered(self) -> bool:
+        m = self.config.mastery
+        recent = self.history[-m.evaluations :] if m.evaluations else []
+        return bool(recent) and len(recent) == m.evaluations and all(
+            p.completion >= 1.0 and p.mpjpe_mm <= m.mpjpe_mm and p.object_mm <= m.object_mm for p in recent
+        )  # fmt: skip
+
+    def _write_row(self, progress: Progress) -> None:
+        fresh = not self.run.progress.exists()
+        with open(self.run.progress, "a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(PROGRESS_COLUMNS)
+            writer.writerow(progress)
+
+    def save(self, model: PPO, env: TrackingVecEnv) -> None:
+        """Write a checkpoint from which training goes on as if it had not stopped."""
+        checkpoints.save_training(self.run.checkpoint, model, env, [tuple(p) for p in self.history], self.seconds)
+        self._saved_at = model.num_timesteps
+
+    def restore(self, model: PPO, env: TrackingVecEnv) -> None:
+        """Read the last checkpoint back."""
+        rows, self.seconds = checkpoints.load_training(self.run.checkpoint, model, env)
+        self.history = [Progress(*row) for row in rows]
+        self._saved_at = model.num_timesteps
+
+
+def _rank(progress: Progress) -> tuple[float, float]:
+    """Better policies live longer, then err less."""
+    return progress.completion, -(progress.mpjpe_mm + progress.object_mm)

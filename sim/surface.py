@@ -25,9 +25,10 @@ class Surface:
     """Answers distance questions about one mesh. Build it once; the first question builds the search trees.
 
     Nearest points: a k-d tree over surface samples proposes triangles, the point is then projected on them exactly.
-    Measured on the OMOMO meshes against all triangles: 99 % of the points within 0.1 mm, the worst 1.2 mm; 17,400 points
-    in 0.1 to 0.4 s on one core. Inside: the winding number, counted as signed crossings along six rays (both ways along three axes), by
-    majority. A ray that leaves through a hole is outvoted, doubled faces cancel, and an open basin has no inside.
+    Measured on the OMOMO meshes against all triangles: 99 % of the points within 0.1 mm, the worst 1.2 mm; 17,400
+    points in 0.1 to 0.4 s on one core. Inside: the winding number, counted as signed crossings along six rays (both
+    ways along three axes), by majority. A ray that leaves through a hole is outvoted, doubled faces cancel, and an
+    open basin has no inside.
     """
 
     mesh: Mesh
@@ -54,8 +55,10 @@ class Surface:
         for start in range(0, len(boxed), _CHUNK):
             rows = boxed[start : start + _CHUNK]
             turned = points[rows] @ _GENERIC.T
-            votes = [count for axis in range(3) for count in self._columns[axis].crossings(turned)]
-            inside[rows] = np.sum(np.abs(votes) > 0, axis=0) > 3
+            votes = sum(np.abs(self._columns[axis].crossings(turned)).astype(bool).sum(0) for axis in (0, 1))
+            tied = np.flatnonzero((votes > 0) & (votes < 4))  # four equal votes of six have decided
+            votes[tied] += np.abs(self._columns[2].crossings(turned[tied])).astype(bool).sum(0)
+            inside[rows] = votes > 3
         return inside
 
     @functools.cached_property

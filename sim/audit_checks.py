@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import binary_erosion, binary_opening
+from scipy.ndimage import binary_erosion, binary_opening, grey_closing
 
 from sim import metrics, rotations, skeleton
 from sim.contacts import graph_distances
@@ -39,8 +39,8 @@ FALL_TOLERANCE = 6.0
 """m/s^2 by which the acceleration of a falling body may differ from gravity: noise of a second difference."""
 RESTING_SPEED = 0.05
 """m/s below which an object is at rest; real ones that nobody touches stay below 0.02."""
-RECOVERY_SECONDS = 0.35
-"""s over which energy is compared; central differences across a bounce hide energy for a shorter time."""
+BOUNCE_SECONDS = 0.35
+"""s; dips of energy that are shorter come from differences across a bounce."""
 
 SOLES = [KEYPOINT_INDEX[n] for n in ("leftFoot_sole", "leftToeBase", "rightFoot_sole", "rightToeBase")]
 _ROUND = ("sphere", "cylinder", "capsule")
@@ -59,6 +59,12 @@ class Measure(NamedTuple):
 
 
 NOTHING = Measure(None)
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Stretches of a condition bool [T], as frames start..stop-1."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +127,11 @@ class Person:
 
     def longest(self, mask: np.ndarray) -> Measure:
         """Length in seconds of the longest run of a condition [T], and the frame where it begins."""
-        edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-        if not len(edges):
+        found = runs(mask)
+        if not found:
             return Measure(0.0)
-        lengths = edges[1::2] - edges[::2]
-        return Measure(float(lengths.max()) / self.motion.fps, int(edges[::2][lengths.argmax()]))
+        start, stop = max(found, key=lambda run: run[1] - run[0])
+        return Measure((stop - start) / self.motion.fps, start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,17 +322,19 @@ def object_levitation_s(thing: Thing) -> Measure:
 
 
 def object_energy_j_kg(thing: Thing) -> Measure:
-    """Greatest gain of mechanical energy a kilogram, potential and linear, while untouched: nature allows none."""
-    person, center = thing.person, thing.center_w
-    energy = -GRAVITY[2] * center[:, 2] + 0.5 * thing.speed**2
-    window = max(1, round(RECOVERY_SECONDS * person.motion.fps))
-    free = person.settled(thing.untouched)
-    if len(energy) <= window:
-        return _of_free_object(thing, Measure(0.0))
-    whole = np.lib.stride_tricks.sliding_window_view(free, window + 1).all(-1)
-    before = np.lib.stride_tricks.sliding_window_view(energy, window)[:-1].max(-1)
-    gain = np.where(whole, energy[window:] - before, 0.0)
-    return _of_free_object(thing, Measure(max(0.0, float(gain.max())), int(gain.argmax()) + window))
+    """Greatest gain of mechanical energy a kilogram, potential and linear, while untouched: nature allows none.
+
+    Dips shorter than `BOUNCE_SECONDS` are filled first: a central difference across a bounce sees no speed.
+    """
+    energy = -GRAVITY[2] * thing.center_w[:, 2] + 0.5 * thing.speed**2
+    window = max(1, round(BOUNCE_SECONDS * thing.person.motion.fps))
+    worst = Measure(0.0)
+    for start, stop in runs(thing.person.settled(thing.untouched)):
+        filled = grey_closing(energy[start:stop], window, mode="nearest")
+        gain = np.maximum.accumulate(filled[::-1])[::-1] - filled
+        if gain.max() > (worst.value or 0.0):
+            worst = Measure(float(gain.max()), start + int(np.diff(filled).argmax()))
+    return _of_free_object(thing, worst)
 
 
 def object_slide_m_s(thing: Thing) -> Measure:

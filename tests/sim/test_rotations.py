@@ -191,6 +191,18 @@ def test_slerp_takes_the_shorter_arc() -> None:
     np.testing.assert_allclose(to_middle, rotations.angle_between(a, b) / 2, atol=1e-9)
 
 
+def test_between_is_the_shortest_turn_from_one_vector_to_another() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 50, 3))
+    turned = rotations.rotate(rotations.between(a, b), a)
+    np.testing.assert_allclose(rotations.normalize(turned), rotations.normalize(b), atol=1e-9)
+    cosine = (rotations.normalize(a) * rotations.normalize(b)).sum(-1)
+    angle = rotations.angle_between(rotations.between(a, b), np.tile(IDENTITY, (50, 1)))
+    np.testing.assert_allclose(angle, np.arccos(cosine), atol=1e-7)
+    np.testing.assert_allclose(rotations.between(a, 3 * a), np.tile(IDENTITY, (50, 1)), atol=1e-9)
+    np.testing.assert_allclose(rotations.rotate(rotations.between(a, -a), a), -a, atol=1e-7)
+
+
 def test_heading_is_the_yaw_alone() -> None:
     yaw = rotations.from_rotvec(np.array([0.0, 0.0, 2.0]))
     pitch = rotations.from_rotvec(np.array([0.0, 0.7, 0.0]))

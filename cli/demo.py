@@ -35,25 +35,26 @@ class Command:
     """Training stops at the latest after so many minutes; sooner where the clip is mastered."""
     seed: int = 0
     """Of the authored clip's variation and of the training."""
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("runs/demo")
-    """Run folder for everything that comes out."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Run folder for everything that comes out; runs/demo, or runs/demo-real, if left out."""
 
     def run(self) -> None:
         """Run the stages in turn, say how long each took, and end with the verdict and where the report lies."""
         started = time.monotonic()
+        folder = self.output or Path("runs/demo" if self.clip == "authored" else "runs/demo-real")
         with _stage(f"clip: {self.clip}"):
             motion = _clip(self.clip, self.seed)
             _say(f"  {motion.text}\n  {motion.num_frames} frames at {motion.fps:g} fps, {motion.duration:.1f} s")
         with _stage("inspect: the motion as it came, without physics"):
             _inspect(motion)
         with _stage(f"train: a policy that carries it out, at most {self.budget_minutes:g} minutes"):
-            _train(motion, self.output, minutes=self.budget_minutes, seed=self.seed)
+            _train(motion, folder, minutes=self.budget_minutes, seed=self.seed)
         with _stage("evaluate: from frame 0 and from perturbed starts"):
-            _evaluate(self.output)
+            _evaluate(folder)
         with _stage("report"):
-            _film(self.output)
-            report = _report(self.output)
-        _say(f"\n{_verdict(self.output)}\n\n{time.monotonic() - started:.0f} s in all. Open {report}")
+            _film(folder)
+            report = _report(folder)
+        _say(f"\n{_verdict(folder)}\n\n{time.monotonic() - started:.0f} s in all. Open {report}")
 
 
 def _clip(name: Literal["authored", "real"], seed: int) -> Motion:
@@ -90,10 +91,29 @@ def _inspect(motion: Motion) -> None:
 
 
 def _train(motion: Motion, folder: Path, *, minutes: float, seed: int) -> None:
-    """Retarget and train; `rl.train` keeps the run folder and resumes one that was interrupted."""
-    from rl.train import TrainConfig, train
+    """Retarget and train; an interrupted demo of the same clip goes on from its last checkpoint.
 
-    train(motion, folder, TrainConfig(minutes=minutes, seed=seed))
+    Raises RunError where the folder holds a run of another clip.
+    """
+    from rl.config import TrainConfig
+    from rl.runs import RunFolder
+    from rl.train import Progress, train
+    from sim.errors import RunError
+    from sim.motion import Motion
+
+    def show(row: Progress) -> None:
+        _say(
+            f"  {row.seconds / 60:4.1f} of {minutes:g} minutes, {row.steps:>9,} steps: {row.completion:4.0%} of the clip"
+            f" carried through, joints off by {row.mpjpe_mm:.0f} mm, object by {row.object_mm:.0f} mm"
+        )
+
+    run = RunFolder(folder)
+    resume = run.checkpoint.exists()
+    if resume and Motion.load(run.motion).source != motion.source:
+        raise RunError(f"{folder} holds a run of another clip; choose another folder with -o, or delete it")
+    config = TrainConfig(max_minutes=minutes, seed=seed)
+    result = train(motion, folder, config, resume=resume, on_progress=show)
+    _say({"mastered": "  mastered"}.get(result.ended_by, f"  the budget of {result.ended_by} is spent"))
 
 
 def _evaluate(folder: Path) -> None:

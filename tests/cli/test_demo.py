@@ -70,6 +70,18 @@ def test_a_failing_stage_ends_the_demo_with_one_line(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_with_another_clips_run_is_refused_and_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.pt").write_bytes(b"")
+    author_box_push(seed=1).save(tmp_path / "motion.npz")
+    before = (tmp_path / "motion.npz").read_bytes()
+    assert main(["demo", "--seed", "0", "-o", str(tmp_path)]) == 2
+    assert "holds a run of another clip" in capsys.readouterr().err
+    assert (tmp_path / "motion.npz").read_bytes() == before
+
+
 def test_without_opengl_the_demo_names_the_packages_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

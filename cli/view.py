@@ -34,13 +34,11 @@ class Command:
 
     def run(self) -> None:
         """Serve until Ctrl-C, or until the window is closed."""
-        from sim.body.capsules import body_geoms, measure_stance
         from sim.body.skin import load_skin
-        from sim.replay.stage import build_stage
+        from sim.replay.stage import build_stage, drawn_body
 
         motion, ghost = _motions(self.path)
-        first = ghost or motion
-        geoms = body_geoms(first.offsets, stance=measure_stance(first), hands="full")
+        geoms = drawn_body(ghost or motion)
         if self.native:
             from sim.replay.native import view_native
 

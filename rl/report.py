@@ -5,24 +5,23 @@ Every part is optional: a run that was not evaluated, or is still training, gets
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sim.body.capsules import body_geoms, measure_stance
-from sim.errors import RunError, TouchstoneError
+from rl.record import Record, finite, read_record
+from sim.contact_graph import ContactGraph
+from sim.contacts import extract_contacts
+from sim.errors import TouchstoneError
 from sim.files import write_text
 from sim.motion import Motion
 from sim.replay.html import page, replay_element
 from sim.replay.plots import Series, interval_strip, line_plot
-from sim.replay.stage import Stage, build_stage
+from sim.replay.stage import Stage, build_stage, drawn_body
+from sim.skeleton import JOINT_NAMES
 
 _UNITS = {"mm": "mm", "m": "m", "deg": "°", "rad": "rad", "n": "N", "s": "s", "ms": "ms"}
 """Units that a name may end in."""
@@ -38,60 +37,28 @@ _PARTS: dict[str, tuple[str, ...]] = {
 """Rows of the contact strip -> parts of the names of the tracks they gather."""
 
 
-@dataclass
-class Run:
-    """What a run folder holds; a part that is missing or damaged is None or empty, with a line in `notes`."""
-
-    folder: Path
-    config: dict[str, Any] = field(default_factory=dict)
-    evaluation: dict[str, Any] = field(default_factory=dict)
-    retarget: dict[str, Any] = field(default_factory=dict)
-    progress: dict[str, np.ndarray] = field(default_factory=dict)
-    source: Motion | None = None
-    reference: Motion | None = None
-    simulation: Motion | None = None
-    notes: list[str] = field(default_factory=list)
-
-
 def write_report(run: Path) -> Path:
     """Write `report.html` into a run folder and return its path.
 
     Raises:
         RunError: if the folder does not exist or holds nothing of a run.
     """
-    content = read_run(Path(run))
+    content = read_record(Path(run))
     path = content.folder / "report.html"
     write_text(path, page(f"Touchstone: {_title(content)}", report_body(content)))
     return path
 
 
-def read_run(folder: Path) -> Run:
-    """Read everything the report shows. Raises RunError if the folder is none of a run."""
-    if not folder.is_dir():
-        raise RunError(f"{folder}: no such run folder; make one with: touchstone train clip.npz")
-    run = Run(folder)
-    run.config = _json(run, "config.json", "the settings")
-    run.evaluation = _json(run, "evaluation.json", "figures and verdict; make them with: touchstone evaluate")
-    run.retarget = _json(run, "retarget.json", "what retargeting changed")
-    run.progress = _progress(run)
-    run.source = _motion(run, "motion.npz", "the source motion")
-    run.reference = _motion(run, "reference.npz", "the retargeted reference")
-    run.simulation = _motion(run, "simulation.npz", "the simulated motion; make it with: touchstone evaluate")
-    if len(run.notes) == 7:
-        raise RunError(f"{folder}: holds nothing of a run (config.json, reference.npz, ...)")
-    return run
-
-
-def report_body(run: Run) -> str:
+def report_body(run: Record) -> str:
     """The page's content, HTML."""
     stage = _stage(run)
     parts = [
         _header(run),
         _verdict(run.evaluation.get("verdict")),
-        _headline(run.evaluation.get("figures", {})),
+        _headline(run.figures),
         replay_element(stage) if stage else _card("Replay", '<p class="soft">No motion to show.</p>', "missing"),
         _plots([*_errors_over_time(run, stage), *_contact_strips(stage)]),
-        _figures(run.evaluation.get("figures", {})),
+        _figures(run.figures),
         _plots(_training_curves(run.progress)),
         '<div class="columns">' + _retarget(run.retarget) + _used(run) + "</div>",
         _missing(run.notes),
@@ -100,70 +67,58 @@ def report_body(run: Run) -> str:
     return f"<main>{''.join(parts)}</main>"
 
 
-def _json(run: Run, name: str, what: str) -> dict[str, Any]:
+def _stage(run: Record) -> Stage | None:
+    reference, simulation = run.reference or run.source, run.simulation
+    if reference and simulation and _same_contacts(reference, simulation):
+        # carried over from the reference, they would claim touch where there is none
+        simulation = simulation.replace(contacts=ContactGraph(), contact_labels=None, object_contact=None)
+    motions = {"Reference": reference, "Simulation": simulation}
     try:
-        value = json.loads((run.folder / name).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        run.notes.append(f"{name} is missing: {what}")
-        return {}
-    except (OSError, ValueError) as error:
-        run.notes.append(f"{name} cannot be read ({error}): {what}")
-        return {}
-    if isinstance(value, dict):
-        return value
-    run.notes.append(f"{name} holds no JSON object: {what}")
-    return {}
-
-
-def _motion(run: Run, name: str, what: str) -> Motion | None:
-    path = run.folder / name
-    if not path.is_file():
-        run.notes.append(f"{name} is missing: {what}")
-        return None
-    try:
-        return Motion.load(path)
+        present = {label: _with_contacts(motion) for label, motion in motions.items() if motion is not None}
+        if not present:
+            return None
+        geoms = drawn_body(next(iter(present.values())), "mitten" if _hands(run.config) == "mitten" else "full")
+        try:
+            return build_stage(present, geoms)
+        except TouchstoneError as error:
+            run.notes.append(f"the replay shows one motion only: {error}")
+            return build_stage(dict(list(present.items())[:1]), geoms)
     except TouchstoneError as error:
-        run.notes.append(f"{name} cannot be read ({error}): {what}")
+        run.notes.append(f"the replay: {error}")
         return None
 
 
-def _progress(run: Run) -> dict[str, np.ndarray]:
-    """Columns of progress.csv; cells that are no number are NaN."""
-    try:
-        with open(run.folder / "progress.csv", newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if _float(row.get("steps")) is not None]
-    except (OSError, ValueError, csv.Error):
-        rows = []
-    if not rows:
-        run.notes.append("progress.csv is missing or empty: the training curve")
-        return {}
-    return {
-        name: np.array([np.nan if (v := _float(row[name])) is None else v for row in rows]) for name in rows[0] if name
-    }
+def _hands(settings: Mapping[str, Any]) -> Any:
+    """The setting `hands`, at whatever depth the run's configuration keeps it."""
+    if "hands" in settings:
+        return settings["hands"]
+    return next((h for v in settings.values() if isinstance(v, Mapping) and (h := _hands(v)) is not None), None)
 
 
-def _stage(run: Run) -> Stage | None:
-    motions = {"Reference": run.reference or run.source, "Simulation": run.simulation}
-    present = {label: motion for label, motion in motions.items() if motion is not None}
-    if not present:
-        return None
-    first = next(iter(present.values()))
-    try:
-        return build_stage(present, body_geoms(first.offsets, stance=measure_stance(first)))
-    except TouchstoneError as error:
-        run.notes.append(f"the replay shows one motion only ({error})")
-        label = next(iter(present))
-        return build_stage({label: first}, body_geoms(first.offsets, stance=measure_stance(first)))
+def _with_contacts(motion: Motion) -> Motion:
+    """The motion with its contact graph, from geometry where it carries none."""
+    if len(motion.contacts) or not motion.objects or motion.joint_names != JOINT_NAMES:
+        return motion
+    return motion.replace(contacts=extract_contacts(motion))
 
 
-def _title(run: Run) -> str:
+def _same_contacts(a: Motion, b: Motion) -> bool:
+    same_graph = a.contacts.keypoints == b.contacts.keypoints and np.array_equal(
+        a.contacts.first_frame, b.contacts.first_frame
+    )
+    same_labels = a.contact_labels is not None and np.array_equal(a.contact_labels, b.contact_labels)
+    return (same_graph and len(a.contacts) > 0) or same_labels
+
+
+def _title(run: Record) -> str:
     motion = run.source or run.reference or run.simulation
     return (motion.text or motion.action if motion else "") or run.folder.resolve().name
 
 
-def _header(run: Run) -> str:
+def _header(run: Record) -> str:
     motion = run.reference or run.source or run.simulation
-    facts = [run.folder.resolve().name]
+    name = run.folder.resolve().name
+    facts = [name] if name != _title(run) else []
     if motion:
         facts += [f"{motion.duration:.1f} s at {motion.fps:g} fps", *(o.name for o in motion.objects)]
     return (
@@ -178,7 +133,7 @@ def _verdict(verdict: Any) -> str:
             '<section class="card verdict none"><div class="label">No verdict yet</div>'
             "<p>This run has not been evaluated: touchstone evaluate RUN</p></section>"
         )
-    score, label = _float(verdict.get("score")), str(verdict.get("label", "no label"))
+    score, label = finite(verdict.get("score")), str(verdict.get("label", "no label"))
     tone = "none" if score is None else "good" if score >= 0.8 else "fair" if score >= 0.4 else "poor"
     reasons = verdict.get("reasons", [])
     lines = "".join(f"<li>{escape(str(r))}</li>" for r in ([reasons] if isinstance(reasons, str) else reasons))
@@ -198,10 +153,10 @@ def _headline(figures: Mapping[str, Any]) -> str:
     return f'<div class="headline">{cards}</div>' if cards else ""
 
 
-def _errors_over_time(run: Run, stage: Stage | None) -> list[str]:
+def _errors_over_time(run: Record, stage: Stage | None) -> list[str]:
     """One plot per series of the evaluation; `x_reference` joins `x`."""
-    series = run.evaluation.get("per_frame", {})
-    if not isinstance(series, Mapping) or stage is None:
+    series = run.per_frame
+    if stage is None:
         return []
     plots = []
     times = np.arange(stage.num_frames) / stage.fps
@@ -212,8 +167,8 @@ def _errors_over_time(run: Run, stage: Stage | None) -> list[str]:
         if f"{name}_reference" in series:
             other = _on_clock(series[f"{name}_reference"], stage.num_frames)
             lines.append(Series("reference", other, "reference"))
-        figure = run.evaluation.get("figures", {}).get(name, {})
-        threshold = _float(figure.get("threshold")) if isinstance(figure, Mapping) else None
+        figure = run.figures.get(name, {})
+        threshold = finite(figure.get("threshold")) if isinstance(figure, Mapping) else None
         limits = {} if threshold is None else {"threshold": threshold}
         plots.append(line_plot(_words(name), times, lines, unit=_unit(name, figure), clock=True, limits=limits))
     return plots
@@ -278,7 +233,7 @@ def _retarget(retarget: Mapping[str, Any]) -> str:
     return _card("What retargeting changed", _pairs(_flat(retarget)))
 
 
-def _used(run: Run) -> str:
+def _used(run: Record) -> str:
     rows: dict[str, Any] = {}
     for label, motion in (("source motion", run.source), ("reference", run.reference), ("simulation", run.simulation)):
         if motion and motion.source:
@@ -333,18 +288,10 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 def _on_clock(values: Any, num_frames: int) -> np.ndarray:
     """[T] with NaN where the evaluation gave nothing."""
     line = np.full(num_frames, np.nan)
-    numbers = [_float(v) for v in values] if isinstance(values, list) else []
+    numbers = [finite(v) for v in values] if isinstance(values, list) else []
     numbers = numbers[:num_frames]
     line[: len(numbers)] = [np.nan if v is None else v for v in numbers]
     return line
-
-
-def _float(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _plain(value: Any) -> str:
@@ -359,7 +306,7 @@ def _value(figure: Any, key: str = "value") -> str:
     """A figure with its unit, HTML; shares as per cent."""
     value = figure.get(key) if isinstance(figure, Mapping) else (figure if key == "value" else None)
     unit = str(figure.get("unit") or "") if isinstance(figure, Mapping) else ""
-    number = None if isinstance(value, bool) else _float(value)
+    number = None if isinstance(value, bool) else finite(value)
     if number is None:
         return escape(_plain(value))
     if unit in ("share", "ratio", "fraction"):

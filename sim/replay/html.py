@@ -61,6 +61,8 @@ def stage_data(stage: Stage) -> dict[str, Any]:
         "tracks": stage.tracks,
         "numBodyTracks": stage.num_body_tracks,
         "azimuth": stage.azimuth,
+        "distance": stage.distance,
+        "height": stage.height,
         "root": _base64(stage.root, "<f4"),
         "colours": _COLOURS,
         "shapes": {

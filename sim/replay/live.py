@@ -40,9 +40,10 @@ class LiveScene:
         server.scene.add_grid(
             "/floor", width=40, height=40, cell_size=0.25, section_size=1.0, fade_distance=18.0, shadow_opacity=0.3
         )
-        centre = stage.root[0] * (1, 1, 0) + np.array([0.0, 0.0, 0.8])
+        centre = stage.root[0] * (1, 1, 0) + np.array([0.0, 0.0, 0.46 * stage.height])
         towards = np.array([np.cos(stage.azimuth), np.sin(stage.azimuth), 0.25])
-        server.initial_camera.position = tuple(centre + 3.4 * towards)
+        server.initial_camera.position = tuple(centre + stage.distance * towards)
+        server.initial_camera.fov = np.radians(35.0)
         server.initial_camera.look_at = tuple(centre)
         self._tracks: list[list[list[Any]]] = []
         for number in range(len(stage.figures)):

@@ -12,15 +12,14 @@ import numpy as np
 import trimesh
 
 from sim import rotations
-from sim.body.capsules import BodyGeom
+from sim.body.capsules import BodyGeom, Hands, body_geoms, measure_stance
+from sim.contacts import labels_from_graph
 from sim.errors import MotionError
 from sim.geometry import Geometry, Mesh
-from sim.keypoint_names import KEYPOINT_NAMES
-from sim.keypoints import KEYPOINT_JOINTS
 from sim.motion import Motion
+from sim.skeleton import JOINT_NAMES
 
 _CREASE = np.radians(35.0)
-_KEYPOINT_JOINT = dict(zip(KEYPOINT_NAMES, (int(j) for j in KEYPOINT_JOINTS), strict=True))
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ class Stage:
         tracks: N names; the first `num_body_tracks` are joints, then the objects.
         root: [T, 3] m, path of the first figure's root, which cameras follow.
         facing: rad, mean heading of the first figure.
+        height, reach: m, how high anything gets, and how far from the root (in the plan), for framing.
     """
 
     fps: float
@@ -82,11 +82,18 @@ class Stage:
     figures: tuple[Figure, ...]
     root: np.ndarray
     facing: float
+    height: float
+    reach: float
 
     @property
     def azimuth(self) -> float:
         """rad, direction from which cameras look at first: from the front, 50 degrees to the side."""
         return self.facing + 0.87
+
+    @property
+    def distance(self) -> float:
+        """m, from which a camera with a vertical field of view of 35 degrees sees all that is near."""
+        return 1.15 * max(self.height, 2.0 * self.reach) / (2.0 * float(np.tan(np.radians(17.5))))
 
 
 def build_stage(
@@ -120,28 +127,33 @@ def build_stage(
     heading = rotations.heading(first.joint_rotations_w[:, 0])
     forward = rotations.rotate(heading, np.array([1.0, 0.0, 0.0])).mean(0)
     touching = touching or {}
+    figures = tuple(_figure(n, m, joints, first.num_frames, touching.get(n)) for n, m in motions.items())
+    height, reach = _extent(figures[0].position_w, first.root_position_w)
     return Stage(
         fps=first.fps,
         num_frames=first.num_frames,
         tracks=(*(first.joint_names[j] for j in joints), *(o.name for o in first.objects)),
         num_body_tracks=len(joints),
         shapes=tuple(body + objects),
-        figures=tuple(_figure(n, m, joints, first.num_frames, touching.get(n)) for n, m in motions.items()),
+        figures=figures,
         root=first.root_position_w,
         facing=float(np.arctan2(forward[1], forward[0])),
+        height=height,
+        reach=reach,
     )
+
+
+def drawn_body(motion: Motion, hands: Hands = "full") -> tuple[BodyGeom, ...]:
+    """The shapes of the motion's subject, standing as the subject stands. Raises MotionError on another skeleton."""
+    if motion.joint_names != JOINT_NAMES:
+        raise MotionError(f"joint_names: a body can be drawn on the standard {len(JOINT_NAMES)} joints only")
+    return body_geoms(motion.offsets, stance=measure_stance(motion), hands=hands)
 
 
 def touching_joints(motion: Motion) -> np.ndarray:
     """[T, J] bool: joints with a keypoint in an active row of the contact graph, or labelled as touching."""
-    touching = np.zeros((motion.num_frames, len(motion.joint_names)), bool)
-    if motion.contact_labels is not None:
-        touching |= motion.contact_labels > 0
-    if len(motion.contacts):
-        on_joint = np.zeros((len(motion.contacts), touching.shape[1]), bool)
-        on_joint[np.arange(len(on_joint)), [_KEYPOINT_JOINT[k] for k in motion.contacts.keypoints]] = True
-        touching |= motion.contacts.active(motion.num_frames) @ on_joint
-    return touching
+    touching: np.ndarray = labels_from_graph(motion) > 0
+    return touching if motion.contact_labels is None else touching | (motion.contact_labels > 0)
 
 
 def mesh_of(geometry: Geometry, max_vertices: int = 30_000) -> trimesh.Trimesh:
@@ -188,6 +200,15 @@ def _figure(label: str, motion: Motion, joints: list[int], num_frames: int, touc
         by_track[frames],
         ContactPoints(graph.object_index + len(joints), graph.points_b, graph.first_frame, graph.last_frame),
         motion.num_frames,
+    )
+
+
+def _extent(position_w: np.ndarray, root_w: np.ndarray) -> tuple[float, float]:
+    """Height and reach to frame, m; an object that lies farther than 1.5 m away does not count, nor does one flying."""
+    apart = np.linalg.norm(position_w[..., :2] - root_w[:, None, :2], axis=-1)
+    near = apart < 1.5
+    return float(np.clip(position_w[near][:, 2].max(initial=1.0) + 0.2, 1.2, 3.0)), float(
+        apart[near].max(initial=0.5) + 0.25
     )
 
 

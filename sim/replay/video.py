@@ -27,12 +27,12 @@ _SIDE_BY_SIDE = 1.6
 """m between two figures."""
 
 
-def write_video(path: str | Path, stage: Stage, *, width: int = 480, height: int = 360, fps: float = 15.0) -> Path:
+def write_video(path: str | Path, stage: Stage, *, width: int = 640, height: int = 320, fps: float = 15.0) -> Path:
     """Render a stage to an mp4 file.
 
     Args:
         stage: one or two figures; the first of two is the pale one.
-        width, height: pixels, multiples of 16.
+        width, height: pixels, even.
         fps: of the video; frames are picked out of the motion so that it plays at its own speed.
 
     Returns:
@@ -47,7 +47,7 @@ def write_video(path: str | Path, stage: Stage, *, width: int = 480, height: int
     first = next(pictures)  # without OpenGL it fails here, before a file is begun
     with (
         atomic_path(path) as temporary,
-        imageio.get_writer(temporary, fps=fps, quality=7, macro_block_size=8) as file,
+        imageio.get_writer(temporary, fps=fps, quality=7, macro_block_size=2) as file,
     ):
         writer: Any = file  # imageio's type lacks what every writer has
         writer.append_data(first)
@@ -56,7 +56,7 @@ def write_video(path: str | Path, stage: Stage, *, width: int = 480, height: int
     return Path(path)
 
 
-def frames(stage: Stage, *, width: int = 480, height: int = 360, fps: float = 15.0) -> Iterator[np.ndarray]:
+def frames(stage: Stage, *, width: int = 640, height: int = 320, fps: float = 15.0) -> Iterator[np.ndarray]:
     """The pictures of `write_video`, uint8 [height, width, 3], one at a time."""
     model = replay_model(stage, width, height)
     data = mujoco.MjData(model)
@@ -71,7 +71,7 @@ def frames(stage: Stage, *, width: int = 480, height: int = 360, fps: float = 15
         for time in np.arange(0.0, stage.num_frames / stage.fps, 1.0 / fps):
             frame = min(round(time * stage.fps), stage.num_frames - 1)
             pose(model, data, stage, frame)
-            camera.lookat[:] = (*_smooth_root(stage, frame), 0.65)
+            camera.lookat[:] = (*_smooth_root(stage, frame), 0.46 * stage.height)
             mujoco.mjv_updateScene(model, data, options, None, camera, mujoco.mjtCatBit.mjCAT_ALL, scene)
             mujoco.mjr_render(window, scene, renderer)
             mujoco.mjr_readPixels(picture, None, window, renderer)
@@ -85,8 +85,9 @@ def replay_model(stage: Stage, width: int = 640, height: int = 480) -> mujoco.Mj
     spec = mujoco.MjSpec()
     spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
     spec.visual.headlight.ambient[:], spec.visual.headlight.diffuse[:] = (0.35, 0.35, 0.37), (0.25, 0.25, 0.25)
-    spec.visual.quality.shadowsize = 2048
-    spec.visual.map.znear = 0.01
+    spec.visual.quality.shadowsize = 4096
+    spec.visual.map.shadowclip = 7.0
+    spec.visual.map.znear, spec.visual.global_.fovy = 0.01, 35.0
     sky, grid = mujoco.mjtTexture.mjTEXTURE_SKYBOX, mujoco.mjtTexture.mjTEXTURE_2D
     gradient, checker = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT, mujoco.mjtBuiltin.mjBUILTIN_CHECKER
     spec.add_texture(
@@ -97,13 +98,14 @@ def replay_model(stage: Stage, width: int = 640, height: int = 480) -> mujoco.Mj
     )
     material = spec.add_material(name="floor", texrepeat=[1, 1], texuniform=True)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "grid"
+    low, high = stage.root.min(0), stage.root.max(0)
+    centre = 0.5 * (low + high)
     world = spec.worldbody
     world.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], material="floor")
     # shadows reach `extent` around the light, so it hangs over the middle of the path
-    low, high = stage.root.min(0), stage.root.max(0)
-    spec.stat.extent, spec.stat.center[:] = 2.5 + 0.5 * float(np.ptp((low, high), axis=0).max()), 0.5 * (low + high)
-    towards = np.array([-0.25, 0.35, -1.0])
-    above = 0.5 * (low + high) * (1, 1, 0) - 5.0 * towards
+    spec.stat.extent, spec.stat.center[:] = 2.5 + 0.5 * float((high - low).max()), centre
+    towards = np.array([-0.12, 0.22, -1.0])
+    above = centre * (1, 1, 0) - 8.0 * towards
     world.add_light(pos=above, dir=towards, type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, diffuse=[0.6] * 3)
     for i, shape in enumerate(stage.shapes):
         mesh = spec.add_mesh(name=f"shape{i}", inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL)
@@ -161,7 +163,8 @@ def _camera(stage: Stage) -> mujoco.MjvCamera:
     camera = mujoco.MjvCamera()
     camera.type = mujoco.mjtCamera.mjCAMERA_FREE
     camera.azimuth = np.degrees(stage.azimuth) + 180.0  # MuJoCo's azimuth points from the camera to the target
-    camera.elevation, camera.distance = -13.0, 3.2 if len(stage.figures) == 1 else 3.9
+    camera.elevation = -13.0
+    camera.distance = stage.distance
     return camera
 
 

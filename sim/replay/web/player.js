@@ -76,7 +76,7 @@ class Player {
   }
 
   resetCamera() {
-    this.camera = { azimuth: this.scene.azimuth, elevation: 0.24, distance: 4.3, pan: [0, 0, 0] };
+    this.camera = { azimuth: this.scene.azimuth, elevation: 0.24, distance: this.scene.distance, pan: [0, 0, 0] };
   }
 
   play(on) {
@@ -118,11 +118,12 @@ class Player {
     const width = Math.max(1, Math.round(canvas.clientWidth * ratio)), height = Math.max(1, Math.round(canvas.clientHeight * ratio));
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
     const c = this.camera, follow = this.find("follow").checked ? Math.min(Math.round(this.frame), this.last) : Math.round(this.last / 2);
-    const target = [this.path[2 * follow] + c.pan[0], this.path[2 * follow + 1] + c.pan[1], 0.82 + c.pan[2]];
-    const flat = Math.cos(c.elevation) * c.distance;
-    const eye = [target[0] + flat * Math.cos(c.azimuth), target[1] + flat * Math.sin(c.azimuth), Math.max(0.03, target[2] + Math.sin(c.elevation) * c.distance)];
+    const target = [this.path[2 * follow] + c.pan[0], this.path[2 * follow + 1] + c.pan[1], 0.46 * this.scene.height + c.pan[2]];
+    const views = this.views(width, height), aspect = views[0].box[2] / views[0].box[3];
+    const distance = c.distance * Math.max(1, 0.95 / aspect), flat = Math.cos(c.elevation) * distance;
+    const eye = [target[0] + flat * Math.cos(c.azimuth), target[1] + flat * Math.sin(c.azimuth), Math.max(0.03, target[2] + Math.sin(c.elevation) * distance)];
     this.renderer.setTheme(currentTheme());
-    this.renderer.draw(this.views(width, height), { eye, target }, this.frame, this.find("contacts").checked);
+    this.renderer.draw(views, { eye, target }, this.frame, this.find("contacts").checked);
   }
 
   // which figures in which part of the canvas; labels are HTML over it

@@ -265,7 +265,7 @@ class Renderer {
       this.pass = { light, sun, focus, frame, contacts, eye: camera.eye };
       this.drawShadows(view);
       const [x, y, width, height] = view.box;
-      this.pass.camera = product(perspective(0.62, width / height, 0.05, 80), lookAt(camera.eye, camera.target, [0, 0, 1]));
+      this.pass.camera = product(perspective(0.611, width / height, 0.05, 80), lookAt(camera.eye, camera.target, [0, 0, 1]));
       gl.enable(gl.SCISSOR_TEST);
       gl.viewport(x, y, width, height);
       gl.scissor(x, y, width, height);

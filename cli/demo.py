@@ -103,8 +103,8 @@ def _train(motion: Motion, folder: Path, *, minutes: float, seed: int) -> None:
 
     def show(row: Progress) -> None:
         _say(
-            f"  {row.seconds / 60:4.1f} of {minutes:g} minutes, {row.steps:>9,} steps: {row.completion:4.0%} of the clip"
-            f" carried through, joints off by {row.mpjpe_mm:.0f} mm, object by {row.object_mm:.0f} mm"
+            f"  {row.seconds / 60:4.1f} of {minutes:g} minutes, {row.steps:>9,} steps: {row.completion:4.0%} of the"
+            f" clip carried through, joints off by {row.mpjpe_mm:.0f} mm, object by {row.object_mm:.0f} mm"
         )
 
     run = RunFolder(folder)

@@ -81,7 +81,7 @@ def extract_contacts(
         limit = np.where(_moves(item, motion.fps), threshold, rest_threshold)[:, None]
         distance = _near_distance(shape, keypoints_b, max(threshold, rest_threshold))
         held = allowed & (distance < limit) & _steady(keypoints_b, window, drift)
-        for keypoint, first, stop in _intervals(_bridged(held, gap), keypoints_b, drift):
+        for keypoint, first, stop in _intervals(held, _bridged(held, gap), keypoints_b, drift):
             if stop - first >= window:
                 mean = float(np.minimum(distance[first:stop, keypoint], threshold).mean())
                 rows.append(_Row(keypoint, index, first, stop, mean))
@@ -197,16 +197,17 @@ def _bridged(held: np.ndarray, gap: int) -> np.ndarray:
     return closed[gap + 1 : -gap - 1]
 
 
-def _intervals(held: np.ndarray, points_b: np.ndarray, drift: float) -> list[tuple[int, int, int]]:
-    """(keypoint, first, stop) of every run of held frames, cut where the point has wandered off by `drift`."""
-    edges = np.diff(np.pad(held, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
+def _intervals(held: np.ndarray, bridged: np.ndarray, points_b: np.ndarray, drift: float) -> list[tuple[int, int, int]]:
+    """(keypoint, first, stop) of every run of bridged frames, cut where the held points have wandered off."""
+    edges = np.diff(np.pad(bridged, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
     starts, stops = np.argwhere(edges == 1), np.argwhere(edges == -1)
     found = []
     for (keypoint, first), (_, stop) in zip(starts.tolist(), stops.tolist(), strict=True):
         while first < stop:
-            path = points_b[first:stop, keypoint]
-            spread = np.maximum.accumulate(path, 0) - np.minimum.accumulate(path, 0)
-            off = np.linalg.norm(spread, axis=-1) > 2 * drift
+            path, counts = points_b[first:stop, keypoint], held[first:stop, keypoint, None]
+            high = np.maximum.accumulate(np.where(counts, path, -np.inf), 0)
+            low = np.minimum.accumulate(np.where(counts, path, np.inf), 0)
+            off = np.linalg.norm(high - low, axis=-1) > 2 * drift
             length = int(off.argmax()) if off.any() else len(path)
             found.append((keypoint, first, first + length))
             first += length

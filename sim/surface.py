@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from sim.geometry import Mesh
 
 _SPACING_SHARE = 1 / 100  # of the bounding box's diagonal: how far apart the samples that find near triangles lie
-_MAX_SAMPLES = 200_000
+_MIN_SAMPLES, _MAX_SAMPLES = 20_000, 200_000
 _NEIGHBOURS = 8
 _LEAF_SIZE = 64
 _CHUNK = 20_000
@@ -69,7 +69,7 @@ class Surface:
     def _samples(self) -> tuple[cKDTree, np.ndarray]:
         surface = trimesh.Trimesh(self.mesh.vertices, self.mesh.faces, process=False)
         spacing = max(float(np.linalg.norm(surface.extents)) * _SPACING_SHARE, np.sqrt(surface.area / _MAX_SAMPLES))
-        count = int(surface.area / spacing**2) + 1
+        count = max(_MIN_SAMPLES, int(surface.area / spacing**2) + 1)
         points, triangle = trimesh.sample.sample_surface(surface, count, seed=0)
         missed = np.setdiff1d(np.arange(len(self._triangles)), triangle)  # no triangle goes without a sample
         points = np.concatenate((np.asarray(points), self._triangles[missed].mean(1)))

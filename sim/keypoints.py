@@ -20,7 +20,7 @@ from sim import rotations
 from sim.errors import AssetError, MotionError
 from sim.keypoint_names import KEYPOINT_NAMES
 from sim.rotations import Array
-from sim.skeleton import JOINT_INDEX, NUM_JOINTS, PARENTS, rest_joints
+from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, NUM_JOINTS, PARENTS, rest_joints
 
 if TYPE_CHECKING:
     from sim.body.skin import Skin
@@ -213,8 +213,8 @@ _SIDEWAYS_COST = 3.0
 def keypoints_on_skin(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
     """The keypoints on a skin: per keypoint the vertex that lies farthest out along its ray, and close to it.
 
-    Only vertices that move mostly with the keypoint's joint, its bone's ends or their neighbours are looked at, so
-    that a ray to the inner thigh does not find the other leg.
+    Only vertices that move mostly with the keypoint's joint, its bone's ends or their neighbours (but not with other
+    fingers) are looked at, so that a ray to the inner thigh does not find the other leg.
 
     Returns:
         [87] vertex indices, and [87, 3] m their places in the frames of joints `KEYPOINT_JOINTS`, in rest pose;
@@ -227,7 +227,9 @@ def keypoints_on_skin(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
     anchors, directions, _ = _rays(joints, joints - joints[[max(p, 0) for p in PARENTS]])
     allowed = np.zeros((len(KEYPOINTS), NUM_JOINTS), bool)
     np.put_along_axis(allowed, np.column_stack((_BONES, KEYPOINT_JOINTS)), True, 1)
-    of_part = (allowed @ _NEIGHBOURS)[:, skin.vertex_joints]
+    neighbours = allowed @ _NEIGHBOURS
+    neighbours[:, FINGER_JOINTS] = allowed[:, FINGER_JOINTS]
+    of_part = neighbours[:, skin.vertex_joints]
     if not of_part.any(1).all():
         raise AssetError(f"the skin has no vertex for {KEYPOINT_NAMES[int(np.argmin(of_part.any(1)))]}")
     ray = vertices - anchors[:, None]

@@ -2,15 +2,16 @@
 
 Anny rests in an A-pose, faces -y, and has other bones than the standard skeleton. Three steps carry it over:
 
-1. Its phenotype (age, height, proportions, ...) is fitted by gradient descent to the subject's bone lengths.
-2. The fitted mesh is brought from the A-pose to the subject's own rest pose: each standard joint has an anchor among
-   Anny's bones (`_ANCHORS`), turns with the bones that leave it, and stretches by what the phenotype left over.
-3. It is skinned to the subject's skeleton with Anny's weights, gathered by standard joint (`_bone_joint`).
+1. Its phenotype (age, height, proportions, ...) is fitted by gradient descent to the subject's bones. Data sets differ
+   in where in the trunk they put hips, spine, collars and neck: the anchors of these joints in Anny (`_ANCHORS`) are
+   fitted along with it, so that the convention moves the joint, and only the body's true proportions move the flesh.
+2. The fitted mesh is brought from the A-pose to the subject's own rest pose: the flesh of each joint turns with the
+   bones that leave it, and stretches by what the fit left over.
+3. It is skinned to the subject's skeleton with Anny's weights, gathered by standard joint (`_joint_weights`).
 
 So the skeleton is the subject's own and no pose is retargeted. How well the flesh follows it is measured by the joints
 of the posed mesh, each a fixed mean of the vertices around it (`joint_regressor`): they stay within 15 mm of the
-skeleton's. Phenotypes alone do not reach that (`phenotype_error` leaves 20 mm and more): data sets put hips, spine and
-collars where Anny has no bone.
+skeleton's. Anny's own skeleton does not, at any phenotype: bones of real subjects differ from it by 20 mm and more.
 
 Anny builds its data once, which takes about two minutes, and keeps them in $ANNY_CACHE_DIR (~/.cache/anny).
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,8 +76,28 @@ _PARTS = (
 """Beginning of Anny's bone name -> standard joint, or finger."""
 
 _PRIOR = {"gender": 0.5, "age": 0.67, "muscle": 0.5, "weight": 0.5, "height": 0.5, "proportions": 0.5}
-_PRIOR_WEIGHT = 2e-3
-"""m^2 per unit^2: bones say little about muscle and weight, which then stay where they are."""
+_TRUNK = [
+    JOINT_INDEX[name]
+    for name in (
+        *("pelvis", "spine1", "spine2", "spine3", "neck", "head"),
+        *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "collar", "shoulder")),
+    )
+]
+"""Joints whose place in the flesh is a convention, and that rest alike in A-pose and T-pose."""
+_LIMBS = [j for j in skeleton.BODY_JOINTS if j not in _TRUNK]
+_SIGMA_TRUNK, _SIGMA_LIMB, _SIGMA_SHIFT, _SIGMA_PHENOTYPE = 0.01, 0.02, 0.03, 0.3
+"""Standard deviations: trunk bones (m, vectors), limb bones (m, lengths), anchors (m), phenotype parameters."""
+
+
+@dataclass(frozen=True)
+class AnnyFit:
+    """What fits Anny to a subject: phenotype parameters in (0, 1), and where the joints lie in its flesh.
+
+    `shifts` [52, 3] m moves the anchors from where `_ANCHORS` has them, in our axes.
+    """
+
+    phenotype: dict[str, float]
+    shifts: np.ndarray
 
 
 def anny_skin(offsets: np.ndarray, *, detail: str = "full") -> LinearBlendSkin:
@@ -86,8 +108,8 @@ def anny_skin(offsets: np.ndarray, *, detail: str = "full") -> LinearBlendSkin:
         MissingDependencyError: the package anny is not installed.
     """
     model = load_model(detail)
-    vertices, anchors = _rest(model, fit_phenotype(model, offsets))
-    weights = _joint_weights(model)
+    vertices, anchors = _rest(model, fit(model, offsets))
+    weights = _joint_weights(model, vertices, anchors)
     regressor = joint_regressor(weights, vertices, anchors)
     joints = skeleton.rest_joints(offsets)
     points = np.concatenate((vertices, np.ones((len(vertices), 1))), -1)
@@ -119,39 +141,32 @@ def load_model(detail: str = "full") -> Anny:
     return anny.Anny(topology=_TOPOLOGIES[detail], skinning_method="dqs")
 
 
-def fit_phenotype(model: Anny, offsets: np.ndarray, *, steps: int = 150) -> dict[str, float]:
-    """Phenotype whose bone lengths come closest to the subject's, in the least-squares sense, with a weak prior.
+def fit(model: Anny, offsets: np.ndarray, *, steps: int = 200) -> AnnyFit:
+    """Phenotype and anchors that best explain a subject's bones: maximum a posteriori under the `_SIGMA_`s.
 
     Args:
         offsets: [52, 3] m.
-        steps: of Adam on the logits of the parameters, which so stay within (0, 1).
+        steps: of Adam, on the anchors' shifts and on the logits of the phenotype, which so stays within (0, 1).
     """
-    target = torch.as_tensor(np.linalg.norm(offsets[_BODY_BONES], axis=-1))
+    bones = torch.as_tensor(np.array(offsets))
     prior = torch.tensor([_PRIOR[label] for label in model.phenotype_labels], dtype=torch.float64)
     logits = torch.logit(prior).requires_grad_()
-    optimizer = torch.optim.Adam([logits], lr=0.1)
+    moved = torch.zeros(len(_TRUNK), 3, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([{"params": [logits], "lr": 0.1}, {"params": [moved], "lr": 0.003}])
+    above = [max(p, 0) for p in PARENTS]
     for _ in range(steps):
         optimizer.zero_grad()
-        values = torch.sigmoid(logits)
-        anchors = _anchors(model, _coefficients(model, values))
-        lengths = (anchors[_BODY_BONES] - anchors[_BODY_PARENTS]).norm(dim=-1)
-        loss = ((lengths - target) ** 2).sum() + _PRIOR_WEIGHT * ((values - prior) ** 2).sum()
+        values, shifts = torch.sigmoid(logits), torch.zeros(NUM_JOINTS, 3, dtype=torch.float64)
+        shifts[_TRUNK] = moved
+        anchors = _anchors(model, _coefficients(model, values)) + shifts
+        found = anchors - anchors[above]
+        loss = (((found - bones)[_TRUNK[1:]] / _SIGMA_TRUNK) ** 2).sum()
+        loss = loss + (((found.norm(dim=-1) - bones.norm(dim=-1))[_LIMBS] / _SIGMA_LIMB) ** 2).sum()
+        loss = loss + ((moved / _SIGMA_SHIFT) ** 2).sum() + (((values - prior) / _SIGMA_PHENOTYPE) ** 2).sum()
         loss.backward()
         optimizer.step()
-    return dict(zip(model.phenotype_labels, torch.sigmoid(logits).tolist(), strict=True))
-
-
-def phenotype_error(model: Anny, phenotype: dict[str, float], offsets: np.ndarray) -> np.ndarray:
-    """What the phenotype alone leaves: bone length minus the subject's, m, per joint (0 for the root): [52]."""
-    anchors = _rest(model, phenotype)[1]
-    bones = anchors - anchors[[max(p, 0) for p in PARENTS]]
-    error: np.ndarray = np.linalg.norm(bones, axis=-1) - np.linalg.norm(offsets, axis=-1)
-    error[0] = 0.0
-    return error
-
-
-_BODY_BONES = list(skeleton.BODY_JOINTS[1:])
-_BODY_PARENTS = [PARENTS[j] for j in _BODY_BONES]
+    phenotype = dict(zip(model.phenotype_labels, torch.sigmoid(logits).tolist(), strict=True))
+    return AnnyFit(phenotype, shifts.detach().numpy())
 
 
 def _coefficients(model: Anny, values: torch.Tensor) -> torch.Tensor:
@@ -184,13 +199,13 @@ def _anchor_tables(labels: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor]
     return mean, shifts
 
 
-def _rest(model: Anny, phenotype: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+def _rest(model: Anny, fitted: AnnyFit) -> tuple[np.ndarray, np.ndarray]:
     """Mesh [V, 3] and anchors [52, 3] in the A-pose, our axes, m."""
-    values = torch.tensor([phenotype[label] for label in model.phenotype_labels], dtype=torch.float64)
+    values = torch.tensor([fitted.phenotype[label] for label in model.phenotype_labels], dtype=torch.float64)
     with torch.no_grad():
         coefficients = _coefficients(model, values)
         vertices = model.get_rest_vertices(coefficients)[0] @ _TO_STANDARD.T
-        return vertices.numpy(), _anchors(model, coefficients).numpy()
+        return vertices.numpy(), _anchors(model, coefficients).numpy() + fitted.shifts
 
 
 def _bone_joint(label: str) -> int:
@@ -203,20 +218,29 @@ def _bone_joint(label: str) -> int:
     return JOINT_INDEX[sided] if sided in JOINT_INDEX else JOINT_INDEX[part]
 
 
-def _joint_weights(model: Anny) -> sparse.csr_array:
-    """Anny's skinning weights gathered by standard joint: [V, 52], rows sum to 1."""
+_SPINE = [JOINT_INDEX[name] for name in ("pelvis", "spine1", "spine2", "spine3", "neck")]
+_SPINE_BLEND = 0.08
+"""m of height over which the flesh of the spine passes from one joint to the next."""
+
+
+def _joint_weights(model: Anny, vertices: np.ndarray, anchors: np.ndarray) -> sparse.csr_array:
+    """Anny's skinning weights gathered by standard joint: [V, 52], rows sum to 1.
+
+    What Anny gives to spine and neck is shared out anew by height, between the anchors of the subject's spine joints.
+    """
     joint_of_bone = np.array([_bone_joint(label) for label in model.bone_labels])
     weights, bones = model.vertex_bone_weights.numpy(), model.vertex_bone_indices.numpy()
-    rows = np.broadcast_to(np.arange(len(weights))[:, None], weights.shape)
-    joints = joint_of_bone[bones]
-    table = sparse.csr_array((weights.ravel(), (rows.ravel(), joints.ravel())), shape=(len(weights), NUM_JOINTS))
-    table.sum_duplicates()
-    table.eliminate_zeros()
-    return sparse.csr_array(sparse.diags_array(1.0 / table.sum(1)) @ table)
+    table = np.zeros((len(weights), NUM_JOINTS))
+    np.add.at(table, (np.arange(len(weights))[:, None], joint_of_bone[bones]), weights)
+    starts = np.maximum.accumulate(anchors[_SPINE[1:], 2])
+    above = np.clip((vertices[:, 2:] - starts) / _SPINE_BLEND + 0.5, 0.0, 1.0)
+    above = np.column_stack((np.ones(len(table)), above * above * (3.0 - 2.0 * above), np.zeros(len(table))))
+    table[:, _SPINE] = table[:, _SPINE].sum(1, keepdims=True) * -np.diff(above)
+    return sparse.csr_array(table / table.sum(1, keepdims=True))
 
 
-_SHIFT_DAMPING = 0.01
-_NEAR = 0.08
+_SHIFT_DAMPING = 0.001
+_NEAR = 0.04
 """m: how far around a joint its flesh reaches."""
 
 
@@ -245,7 +269,7 @@ def joint_regressor(weights: sparse.csr_array, vertices: np.ndarray, joints: np.
 
 _TWIST_PRIOR = 1e-4
 """m^2: how much a bone's turn is held to its parent's where its own direction leaves it free (twist)."""
-_STRETCH_PRIOR = 5e-5
+_STRETCH_PRIOR = 1e-3
 """m^2: how much the stretch is held to none where the bones leave it free."""
 
 

@@ -79,7 +79,7 @@ class SmplxSkin:
         """
         arrays = _read(find_model(model_path))
         given = body.parameters.get("betas") if body is not None and body.model.startswith("smplx") else None
-        betas = _fit_betas(arrays, offsets) if given is None else np.asarray(given, dtype=np.float64).ravel()
+        betas = _fit_betas(arrays, offsets) if given is None else np.array(given, dtype=np.float64).ravel()
         betas = betas[: arrays["shapedirs"].shape[-1]]
         model = {name: torch.as_tensor(arrays[name], dtype=torch.float32) for name in ("v_template", "J_regressor")}
         model["shapedirs"] = torch.as_tensor(arrays["shapedirs"][..., : len(betas)], dtype=torch.float32)
@@ -126,7 +126,7 @@ class SmplxSkin:
         posed, joints = [], []
         with torch.no_grad():
             for start in range(0, len(full), _BLOCK):
-                part = torch.as_tensor(full[start : start + _BLOCK], dtype=torch.float32)
+                part = torch.as_tensor(full[start : start + _BLOCK], dtype=torch.float32).contiguous()
                 vertices, skeleton_points = lbs(betas.expand(len(part), -1), part, **self._model, pose2rot=False)
                 posed.append(vertices.double().numpy())
                 joints.append(skeleton_points.double().numpy())

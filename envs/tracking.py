@@ -253,12 +253,12 @@ def read_state(scene: Scene, result: StepResult) -> BodyState:
     forces = sensors[:, scene.contact_force].reshape(count, -1, len(scene.joints), 3)
     first_speed = 1 + model.nq + 6
     return BodyState(
-        *body,
+        body[0], body[1], body[2], body[3],
         state[:, 8 : 8 + model.nu].float(),
         state[:, first_speed : first_speed + model.nu].float(),
-        *thing,
+        thing[0], thing[1], thing[2], thing[3],
         forces.sum(1) if forces.shape[1] else torch.zeros(count, len(scene.joints), 3),
-    )
+    )  # fmt: skip
 
 
 def _where(mask: torch.Tensor, a: BodyState, b: BodyState) -> BodyState:

@@ -32,7 +32,7 @@ def load_policy(path: Path, model: PPO) -> None:
 def save_training(path: Path, model: PPO, env: TrackingVecEnv, history: list[tuple[Any, ...]], seconds: float) -> None:
     """Network, optimiser, every random state and the state of every environment."""
     task = env.task
-    numpy_state = np.random.get_state(legacy=False)  # noqa: shuffles its batches with the global generator
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - SB3 shuffles with the global generator
     value = {
         "policy": model.policy.state_dict(),
         "optimizer": model.policy.optimizer.state_dict(),

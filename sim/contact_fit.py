@@ -1,7 +1,8 @@
 """Hands onto the objects that they are said to touch, and out of those that they sink into.
 
-The gap is the signed distance between the hand's collision shapes and the object's surface. The wrists are then moved along the shortest way that closes it, faded in and out around each contact,
-and inverse kinematics (mink) bends shoulders and elbows; pelvis, spine, legs and feet stay where they were.
+The gap is the signed distance between the hand's collision shapes and the object's surface. The wrists are moved along
+the shortest way that closes it, faded in and out around each contact, and inverse kinematics (mink) bends shoulders and
+elbows for it; pelvis, spine, legs and feet stay where they were.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from sim import humanoid, rotations, skeleton
 from sim.body.capsules import BodyGeom, surface_points
 from sim.contacts import labels_from_graph
+from sim.feedforward import HandContacts
 from sim.motion import Motion, MotionObject
 from sim.objects import ObjectAsset
 from sim.scene import Scene
@@ -24,6 +26,8 @@ from sim.skeleton import JOINT_INDEX
 SIDES = ("left", "right")
 _FAR = 0.5
 _CANDIDATES = 4
+_PUSHING_POINTS = 6
+_PUSHING_REACH = 0.015
 _IK_STEPS = 4
 _POSTURE_COSTS = {"collar": 1.0, "shoulder": 0.1, "elbow": 0.1, "wrist": 0.1}
 """How much each joint of the arm, chest outwards, resists leaving its pose, against 10 per metre at the wrist."""
@@ -62,7 +66,7 @@ class FitResult:
 
 
 def hand_contact(motion: Motion) -> np.ndarray:
-    """[T, 2] bool, left and right: a hand or finger joint is labelled +1, or in the contact graph where no labels are."""
+    """[T, 2] bool, left and right: a joint of the hand is labelled +1, or in the contact graph where no labels are."""
     labels = motion.contact_labels if motion.contact_labels is not None else labels_from_graph(motion)
     columns = [[i for i, name in enumerate(skeleton.JOINT_NAMES) if _is_hand(name, side)] for side in SIDES]
     return np.stack([(labels[:, c] > 0).any(1) for c in columns], 1)
@@ -90,6 +94,41 @@ def hand_gaps(motion: Motion, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
             closer = distance < gaps[:, side]
             gaps[closer, side], ways[closer, side] = distance[closer], (closest - near)[closer]
     return gaps, ways
+
+
+def hand_contact_points(motion: Motion, scene: Scene) -> HandContacts:
+    """Points of the hands within 15 mm of a movable object in the frames of contact, with the object's normals."""
+    touching = hand_contact(motion)
+    bodies: list[str] = []
+    columns: list[tuple[np.ndarray, ...]] = []
+    movable = [item for item in motion.objects if not item.is_static]
+    for side, name in enumerate(SIDES):
+        points_w = _hand_points(motion, scene.geoms, name)
+        for o, item in enumerate(movable):
+            asset = scene.assets[item.name]
+            points_b = rotations.rotate_inverse(item.rotation_w[:, None], points_w - item.position_w[:, None])
+            distance = asset.hull_distance(points_b)
+            few = np.argpartition(distance, _PUSHING_POINTS, axis=1)[:, :_PUSHING_POINTS]
+            chosen_b = np.take_along_axis(points_b, few[..., None], 1)
+            normal_w = rotations.rotate(item.rotation_w[:, None], _hull_normals(asset, chosen_b))
+            near = np.take_along_axis(distance, few, 1) < _PUSHING_REACH
+            chosen_w = np.take_along_axis(points_w, few[..., None], 1)
+            columns.append((np.full(few.shape, o), chosen_w, normal_w, near & touching[:, side, None]))
+            bodies += [f"{name}_wrist"] * _PUSHING_POINTS
+    if not columns:
+        empty = np.zeros((motion.num_frames, 0))
+        return HandContacts(
+            (), empty, empty[..., None].repeat(3, -1), empty[..., None].repeat(3, -1), empty.astype(bool)
+        )
+    return HandContacts(tuple(bodies), *(np.concatenate(parts, 1) for parts in zip(*columns, strict=True)))
+
+
+def _hull_normals(asset: ObjectAsset, points_b: np.ndarray) -> np.ndarray:
+    """[..., 3] unit normals out of the convex parts, by central differences of their distance."""
+    steps = 0.002 * np.eye(3)
+    slope = [asset.hull_distance(points_b + step) - asset.hull_distance(points_b - step) for step in steps]
+    gradient = np.stack(slope, -1)
+    return gradient / np.maximum(np.linalg.norm(gradient, axis=-1, keepdims=True), 1e-9)
 
 
 def _hand_points(motion: Motion, geoms: tuple[BodyGeom, ...], side: str) -> np.ndarray:

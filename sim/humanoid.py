@@ -29,7 +29,7 @@ _GAINS = {
     "hip": 800.0, "knee": 800.0, "ankle": 800.0, "foot": 500.0, "spine1": 1000.0, "spine2": 1000.0, "spine3": 1000.0,
     "neck": 500.0, "head": 500.0, "collar": 500.0, "shoulder": 500.0, "elbow": 500.0, "wrist": 300.0,
 }  # fmt: skip
-"""Proportional gains, N m/rad (InterMimic's humanoid); fingers 100. Derivative gains are a tenth of them, in seconds."""
+"""Proportional gains, N m/rad (InterMimic's humanoid); derivative gains are a tenth of them, in seconds."""
 _FINGER_GAIN = 100.0
 _DAMPING_SECONDS = 0.1
 

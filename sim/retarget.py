@@ -10,7 +10,7 @@ import numpy as np
 
 from sim import rotations, skeleton
 from sim.body.capsules import FOOT_JOINTS, FootStance, body_mass, default_stance, measure_stance
-from sim.contact_fit import ContactFitConfig, FitResult, fit_contacts
+from sim.contact_fit import ContactFitConfig, FitResult, fit_contacts, hand_contact_points
 from sim.errors import SimulationError
 from sim.feedforward import pd_targets
 from sim.motion import Motion, MotionObject
@@ -29,12 +29,14 @@ class RetargetConfig:
         settle_objects: move objects vertically so that they rest on the floor where they lie still.
         contact_fit: how hands are brought onto the objects that they are said to touch.
         feedforward: share of the inverse-dynamics torque in the PD targets (0: velocity term only).
+        push_objects: whether that torque includes what the hands must exert on the objects.
     """
 
     body: Literal["subject", "fixed"] = "subject"
     settle_objects: bool = True
     contact_fit: ContactFitConfig = field(default_factory=ContactFitConfig)
     feedforward: float = 1.0
+    push_objects: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class RetargetReport:
         joint_shift_mean_mm, joint_shift_max_mm: distance of the body's joints from the source motion.
         joint_turn_mean_deg, joint_turn_max_deg: change of the local joint rotations.
         object_shift_max_mm: how far objects were moved.
-        hand_gap_mm: per hand, median signed distance to the object over the frames labelled as contact; negative inside.
+        hand_gap_mm: per hand, median signed distance to the object over frames labelled as contact; negative inside.
         hand_gap_before_mm: the same before the fit.
         penetration_max_mm, penetration_before_mm: deepest hand inside an object, over all frames.
         foot_gap_mm: 5th percentile of the lowest sole point's height over the floor; negative inside.
@@ -116,9 +118,14 @@ def retarget(
     qpos = motion_to_qpos(fitted, scene)
     qvel = velocities(scene.model, qpos, CONTROL_HZ)
     targets = pd_targets(
-        scene.model, qpos, qvel, CONTROL_HZ, scene.geoms, friction=scene_config.floor_friction,
-        gravity_share=config.feedforward,
-    )  # fmt: skip
+        scene,
+        qpos,
+        qvel,
+        CONTROL_HZ,
+        floor_friction=scene_config.floor_friction,
+        contacts=hand_contact_points(fitted, scene) if config.push_objects else None,
+        torque_share=config.feedforward,
+    )
     report = _report(source, fitted, scene, fit, stance)
     return Reference(fitted, source, scene, qpos, qvel, targets, report)
 

@@ -138,7 +138,7 @@ def surface_points(geom: BodyGeom) -> np.ndarray:
     radius, half_length = geom.size[0], geom.size[1] if geom.kind == "capsule" else 0.0
     angle = np.arange(6) * (np.pi / 3)
     ring = radius * np.stack((np.cos(angle), np.sin(angle), np.zeros(6)), 1)
-    rings = [ring + [0.0, 0.0, z] for z in (-half_length, 0.0, half_length)]
+    rings = [ring + np.array([0.0, 0.0, z]) for z in (-half_length, 0.0, half_length)]
     poles = np.array([[0.0, 0.0, half_length + radius], [0.0, 0.0, -half_length - radius]])
     return np.vstack((*rings, poles))
 

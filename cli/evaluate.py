@@ -1,0 +1,36 @@
+"""Run a trained policy from frame 0 and from perturbed starts, measure it and give the verdict.
+
+touchstone evaluate runs/push
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Command:
+    """Settings of `touchstone evaluate`."""
+
+    run_folder: tyro.conf.Positional[Path]
+    """Run folder that `touchstone train` has written."""
+    episodes: int = 16
+    """Episodes from perturbed starts."""
+    seed: int = 0
+    """Of the perturbations."""
+
+    def run(self) -> None:
+        """Evaluate, print the table and the verdict; figures land in evaluation.json."""
+        from rich.console import Console
+
+        from rl.evaluate import evaluate_run
+        from rl.tables import figure_table, verdict_text
+
+        evaluation = evaluate_run(self.run_folder, episodes=self.episodes, seed=self.seed)
+        Console().print(figure_table(evaluation.figures))
+        sys.stdout.write(verdict_text(evaluation.verdict) + "\n")
+        sys.stdout.write(f"Next: touchstone report {self.run_folder}\n")

@@ -1,0 +1,143 @@
+"""Evaluate a run: the policy from frame 0 and from perturbed starts, every figure, the verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from envs.starts import StartConfig
+from envs.tracking import TrackingTask
+from envs.vec import TrackingVecEnv
+from rl import checkpoints
+from rl.config import TrainConfig
+from rl.figures import figures_of, per_frame_of
+from rl.rollouts import Episodes, Evaluator
+from rl.runs import RunFolder, load_config
+from rl.train import build_model
+from rl.verdict import Verdict, judge
+from sim import humanoid
+from sim.files import write_json
+from sim.motion import Motion
+from sim.retarget import Reference, retarget
+
+PERTURBATION = StartConfig(first_share=1.0, angle_noise=0.05, root_noise=0.02, speed_noise=0.1)
+"""Start states of the robustness test: 0.05 rad and 0.1 rad/s on every hinge, 20 mm on the pelvis (deviations)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found: the simulated motion, figures by name, errors per frame by name, the verdict."""
+
+    simulation: Motion
+    figures: dict[str, dict[str, Any]]
+    per_frame: dict[str, list[float | None]]
+    episodes: list[dict[str, Any]]
+    verdict: Verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of evaluation.json."""
+        return {
+            "verdict": dataclasses.asdict(self.verdict),
+            "figures": self.figures,
+            "per_frame": self.per_frame,
+            "episodes": self.episodes,
+        }
+
+
+def evaluate_run(folder: Path, *, episodes: int = 16, seed: int = 0) -> Evaluation:
+    """Evaluate the best policy of a run folder and write simulation.npz and evaluation.json there.
+
+    Args:
+        folder: a run folder that training has written.
+        episodes: from perturbed starts; one more runs undisturbed from frame 0.
+        seed: of the perturbations.
+
+    Raises:
+        RunError: the folder holds no trained policy.
+    """
+    run = RunFolder(folder)
+    run.require(run.config, run.motion, run.policy)
+    config = load_config(run.config, TrainConfig)
+    reference = retarget(Motion.load(run.motion), config.scene, config.retarget)
+    evaluation = evaluate(reference, config, run.policy, episodes=episodes, seed=seed)
+    evaluation.simulation.save(run.simulation)
+    write_json(run.evaluation, evaluation.to_json())
+    return evaluation
+
+
+def evaluate(reference: Reference, config: TrainConfig, policy: Path, *, episodes: int, seed: int) -> Evaluation:
+    """Evaluate a saved policy on a reference; see `evaluate_run`."""
+    env = TrackingVecEnv(TrackingTask(reference, dataclasses.replace(config.task, num_envs=1)))
+    model = build_model(env, config)
+    checkpoints.load_policy(policy, model)
+    clean = Evaluator(reference, config.task).run(model.policy)
+    perturbed = Evaluator(reference, config.task, episodes=episodes, noise=PERTURBATION).run(model.policy, seed=seed)
+    env.close()
+    simulation = simulated_motion(reference, clean)
+    figures = figures_of(reference, simulation, clean, perturbed, touch_force=config.task.touch_force)
+    report = reference.report
+    masses = ", ".join(f"{name} {mass:.2g} kg" for name, mass in report.object_masses_kg.items())
+    friction = ", ".join(f"friction {value:.2g}" for value in sorted(set(report.object_frictions.values())))
+    verdict = judge(
+        completion=figures["completion"]["value"],
+        perturbed_completion=figures["completion_perturbed"]["value"],
+        mpjpe_mm=figures["mpjpe"]["value"],
+        object_mm=_value(figures, "object_position_error"),
+        object_deg=_value(figures, "object_rotation_error"),
+        contact_recall=_value(figures, "contact_recall"),
+        source_mpjpe_mm=report.joint_shift_mean_mm,
+        assumptions=f"no assistance; body {report.body_mass_kg:.0f} kg; {masses or 'no object'}; {friction or 'floor'}",
+    )
+    rows = [
+        {"start": "frame 0", "completion": float(clean.completion()[0]), "ended_by": clean.ended_by[0] or "clip's end"},
+        *(
+            {"start": "perturbed", "completion": float(share), "ended_by": reason or "clip's end"}
+            for share, reason in zip(perturbed.completion(), perturbed.ended_by, strict=True)
+        ),
+    ]
+    return Evaluation(simulation, figures, per_frame_of(reference, simulation), rows, verdict)
+
+
+def _value(figures: dict[str, dict[str, Any]], name: str) -> float:
+    value = figures.get(name, {}).get("value")
+    return float("nan") if value is None else float(value)
+
+
+def simulated_motion(reference: Reference, episodes: Episodes, index: int = 0) -> Motion:
+    """One episode as a motion on the reference's clock, from its start to where it ended (at least two frames)."""
+    rows = max(int(episodes.alive[:, index].sum()), 2)
+    state = episodes.states
+    local = np.repeat(reference.motion.joint_rotations_b[:1], rows, axis=0)
+    local[:, 0] = state.rotations_w[:rows, index, 0].double().numpy()
+    simulated = list(reference.scene.joints[1:])
+    local[:, simulated] = humanoid.joint_rotations(state.angles[:rows, index].double().numpy())
+    objects = []
+    for item in reference.motion.objects:
+        if item.is_static:
+            pose = (item.position_w[:rows], item.rotation_w[:rows])
+        else:
+            o = reference.scene.object_names.index(item.name)
+            pose = tuple(getattr(state, f"object_{kind}_w")[:rows, index, o].double().numpy() for kind in _POSE)
+        objects.append(dataclasses.replace(item, position_w=pose[0], rotation_w=_unit(pose[1])))
+    frames = episodes.frames[:rows, index]
+    source = reference.motion
+    labels = None if source.contact_labels is None else source.contact_labels[frames]
+    return source.replace(
+        root_position_w=state.positions_w[:rows, index, 0].double().numpy(),
+        joint_rotations_b=_unit(local),
+        objects=tuple(objects),
+        contacts=source.contacts.cut(0, rows),
+        contact_labels=labels,
+        object_contact=None,
+        source=f"simulated by Touchstone in MuJoCo from: {source.source}",
+    )
+
+
+_POSE = ("positions", "rotations")
+
+
+def _unit(q: np.ndarray) -> np.ndarray:
+    return q / np.linalg.norm(q, axis=-1, keepdims=True)

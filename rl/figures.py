@@ -1,0 +1,131 @@
+"""The figures of an evaluation, by name, and the errors of every frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rl.rollouts import Episodes
+from sim import metrics, rotations, skeleton
+from sim.body.capsules import FOOT_JOINTS, measure_stance
+from sim.contact_fit import SIDES, hand_contact
+from sim.contacts import graph_distances
+from sim.keypoints import keypoint_offsets, keypoint_positions
+from sim.motion import Motion
+from sim.objects import Shape
+from sim.retarget import Reference
+from sim.skeleton import JOINT_INDEX
+
+_BODY = list(skeleton.BODY_JOINTS)
+_PEERS = list(metrics.PEER_JOINTS)
+
+
+def figures_of(
+    reference: Reference, simulation: Motion, clean: Episodes, perturbed: Episodes, *, touch_force: float
+) -> dict[str, dict[str, Any]]:
+    """Every figure as {value, unit, explanation}; errors over the frames that were lived, so read completion first."""
+    frames = simulation.num_frames
+    goal = reference.motion.slice(0, frames)
+    source = reference.source.slice(0, frames)
+    figures: dict[str, dict[str, Any]] = {}
+
+    def put(name: str, value: float, unit: str, text: str, **more: Any) -> None:
+        known = value is not None and np.isfinite(value)
+        figures[name] = {"value": float(value) if known else None, "unit": unit, "explanation": text, **more}
+
+    put("completion", clean.completion()[0], "share", "of the clip carried through from frame 0")
+    put("completion_perturbed", perturbed.completion().mean(), "share", "the same, mean over perturbed starts")
+    put("success_perturbed", perturbed.completed.mean(), "share", "of the perturbed starts carried to the end")
+    ours, theirs, origin = (m.joint_positions_w for m in (simulation, goal, source))
+    put("mpjpe", metrics.mpjpe(ours[:, _BODY], theirs[:, _BODY]), "mm", "joints against the retargeted reference")
+    put("mpjpe_root_relative", metrics.mpjpe_root_relative(ours[:, _BODY], theirs[:, _BODY]), "mm", "pelvis aligned")
+    put("mpjpe_source", metrics.mpjpe(ours[:, _BODY], origin[:, _BODY]), "mm", "joints against the source motion")
+    relative = metrics.mpjpe_root_relative(ours[:, _BODY], origin[:, _BODY])
+    put("mpjpe_source_root_relative", relative, "mm", "against the source motion, pelvis aligned")
+    _object_figures(put, simulation, goal)
+    _contact_figures(put, reference, simulation, goal, clean, touch_force)
+    for name, motion in (("", simulation), ("_reference", goal)):
+        positions = motion.joint_positions_w
+        whose = "reference" if name else "simulation"
+        put(f"jitter{name}", metrics.jitter(positions[:, _PEERS]), "mm/frame^3", f"third difference, {whose}")
+        put(f"jerk{name}", metrics.mean_jerk(positions[:, _PEERS], motion.fps), "m/s^3", f"mean jerk, {whose}")
+        depth = _penetration(motion)
+        put(f"penetration_max{name}", depth.max_mm, "mm", f"deepest keypoint inside an object, {whose}")
+        put(f"penetration_share{name}", depth.share_percent, "%", f"keypoints inside an object, {whose}")
+        put(f"foot_skate{name}", _foot_skate(motion), "m/s", f"horizontal speed of standing feet, {whose}")
+    return figures
+
+
+def per_frame_of(reference: Reference, simulation: Motion) -> dict[str, list[float | None]]:
+    """Errors of every frame, by name, None where the policy had failed already or nothing is active."""
+    goal = reference.motion.slice(0, simulation.num_frames)
+    series = {
+        "mpjpe_mm": metrics.joint_error_per_frame(
+            simulation.joint_positions_w[:, _BODY], goal.joint_positions_w[:, _BODY]
+        )
+    }
+    for ours, theirs in zip(simulation.objects, goal.objects, strict=True):
+        if not ours.is_static:
+            series["object_position_mm"] = metrics.position_error_per_frame(ours.position_w, theirs.position_w)
+            series["object_rotation_deg"] = metrics.rotation_error_per_frame(ours.rotation_w, theirs.rotation_w)
+            series["object_height_m"] = ours.position_w[:, 2]
+            series["object_height_m_reference"] = theirs.position_w[:, 2]
+            break
+    if len(simulation.contacts):
+        series["contact_distance_mm"] = _mean_of_known(graph_distances(simulation)) * metrics.MM
+    padding: list[float | None] = [None] * (reference.motion.num_frames - simulation.num_frames)
+    return {name: [float(v) if np.isfinite(v) else None for v in row] + padding for name, row in series.items()}
+
+
+def _object_figures(put: Any, simulation: Motion, goal: Motion) -> None:
+    pairs = [(a, b) for a, b in zip(simulation.objects, goal.objects, strict=True) if not a.is_static]
+    if not pairs:
+        return
+    position = np.mean([metrics.position_error(a.position_w, b.position_w) for a, b in pairs])
+    rotation = np.mean([metrics.rotation_error(a.rotation_w, b.rotation_w) for a, b in pairs])
+    put("object_position_error", float(position), "mm", "object against the retargeted reference")
+    put("object_rotation_error", float(rotation), "deg", "object against the retargeted reference")
+
+
+def _contact_figures(
+    put: Any, reference: Reference, simulation: Motion, goal: Motion, clean: Episodes, touch_force: float
+) -> None:
+    rows = simulation.num_frames
+    joints = reference.scene.joints
+    hands = [joints.index(JOINT_INDEX[f"{side}_wrist"]) for side in SIDES]
+    labels = np.where(hand_contact(goal), 1, -1) if goal.objects else np.zeros((rows, 2), int)
+    forces = clean.states.forces_w[:rows, 0].norm(dim=-1).numpy()
+    agreement = metrics.contact_agreement(labels, forces[:, hands] > touch_force)
+    put("contact_precision", agreement.precision, "share", "of the hands' touches that the labels ask for")
+    put("contact_recall", agreement.recall, "share", "of the labelled hand contacts that physics shows")
+    put("contact_f1", agreement.f1, "share", "both together")
+    if len(simulation.contacts):
+        distance = graph_distances(simulation)
+        known = distance[np.isfinite(distance)]
+        put("contact_distance", float(known.mean() * metrics.MM), "mm", "between the pairs of the contact graph")
+        put("contact_score", float(np.square(known).sum()), "m^2", "sum of squared pair distances (eq. 23)")
+        theirs = graph_distances(goal)
+        put("contact_distance_reference", float(np.nanmean(theirs) * metrics.MM), "mm", "the same in the reference")
+
+
+def _mean_of_known(distance: np.ndarray) -> np.ndarray:
+    """[T] mean over the known entries of [T, C]; NaN where there are none."""
+    known = np.isfinite(distance)
+    total = np.where(known, distance, 0.0).sum(1)
+    return np.where(known.any(1), total / np.maximum(known.sum(1), 1), np.nan)
+
+
+def _penetration(motion: Motion) -> metrics.Penetration:
+    points = keypoint_positions(motion.joint_positions_w, motion.joint_rotations_w, keypoint_offsets(motion.offsets))
+    distances = [np.zeros(0)]
+    for item in motion.objects:
+        points_b = rotations.rotate_inverse(item.rotation_w[:, None], points - item.position_w[:, None])
+        distances.append(Shape.of(item.geometry).signed_distance(points_b).ravel())
+    return metrics.penetration(np.concatenate(distances))
+
+
+def _foot_skate(motion: Motion) -> float:
+    feet = motion.joint_positions_w[:, list(FOOT_JOINTS)]
+    standing = feet[..., 2] < measure_stance(motion).heights + 0.015
+    return metrics.foot_skate(feet, standing, motion.fps)

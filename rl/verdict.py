@@ -1,0 +1,113 @@
+"""The verdict: a written rule over the figures of an evaluation, printed wherever the verdict is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class VerdictConfig:
+    """Limits of the rule.
+
+    Attributes:
+        perturbed_completion: mean share of the clip carried through from perturbed starts.
+        mpjpe_mm: mean joint distance from the retargeted reference.
+        object_mm, object_deg: mean object error; SBTO's limits of success.
+        contact_recall: share of the labelled hand contacts that physics shows.
+        source_mpjpe_mm: mean joint distance that retargeting may have put between source and reference.
+    """
+
+    perturbed_completion: float = 0.8
+    mpjpe_mm: float = 100.0
+    object_mm: float = 100.0
+    object_deg: float = 25.0
+    contact_recall: float = 0.5
+    source_mpjpe_mm: float = 50.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`label`: physical, partly physical, or not shown to be physical; score in [0, 1]; the rule; the reasons."""
+
+    label: str
+    score: float
+    rule: str
+    reasons: tuple[str, ...]
+
+
+def rule(config: VerdictConfig) -> str:
+    """The rule in words."""
+    c = config
+    return (
+        "physical: a policy carries the clip through from frame 0 without any help, carries on average at least "
+        f"{c.perturbed_completion:.0%} of it through from perturbed starts, and stays within {c.mpjpe_mm:g} mm of the "
+        f"joints, {c.object_mm:g} mm and {c.object_deg:g} degrees of the object, touches with the hands in at least "
+        f"{c.contact_recall:.0%} of the frames labelled as contact, and retargeting moved the joints by at most "
+        f"{c.source_mpjpe_mm:g} mm. Partly physical: at least half of the clip is carried through. Otherwise not shown "
+        "to be physical: this policy, trained for so long, did not manage it, which is no proof that none can. The "
+        "score is the mean of both completions and of 1 - error / (2 limit), at least 0, for joints and object, times "
+        "the completion from frame 0."
+    )
+
+
+def judge(
+    *,
+    completion: float,
+    perturbed_completion: float,
+    mpjpe_mm: float,
+    object_mm: float,
+    object_deg: float,
+    contact_recall: float,
+    source_mpjpe_mm: float,
+    assumptions: str,
+    config: VerdictConfig | None = None,
+) -> Verdict:
+    """Apply the rule.
+
+    Args:
+        completion, perturbed_completion: shares of the clip in [0, 1].
+        mpjpe_mm, object_mm, object_deg: mean errors over the frames that were lived; NaN without objects.
+        contact_recall: NaN where nothing had to be touched.
+        source_mpjpe_mm: reference against source.
+        assumptions: masses and friction with which it was reached, for the reasons.
+        config: limits.
+    """
+    c = config or VerdictConfig()
+    checks = (
+        (completion >= 1.0, f"carried {completion:.0%} of the clip through from frame 0"),
+        (
+            perturbed_completion >= c.perturbed_completion,
+            f"carried {perturbed_completion:.0%} through from perturbed starts (limit {c.perturbed_completion:.0%})",
+        ),
+        (mpjpe_mm <= c.mpjpe_mm, f"joints {mpjpe_mm:.0f} mm from the reference (limit {c.mpjpe_mm:g})"),
+        _optional(object_mm, object_mm <= c.object_mm, f"object {object_mm:.0f} mm off (limit {c.object_mm:g})"),
+        _optional(object_deg, object_deg <= c.object_deg, f"object turned {object_deg:.0f}° (limit {c.object_deg:g})"),
+        _optional(
+            contact_recall,
+            contact_recall >= c.contact_recall,
+            f"hands touch in {contact_recall:.0%} of the labelled frames (limit {c.contact_recall:.0%})",
+        ),
+        (
+            source_mpjpe_mm <= c.source_mpjpe_mm,
+            f"retargeting moved the joints by {source_mpjpe_mm:.0f} mm (limit {c.source_mpjpe_mm:g})",
+        ),
+    )
+    held = [check for check in checks if check is not None]
+    if all(ok for ok, _ in held):
+        label = "physical"
+    else:
+        label = "partly physical" if completion >= 0.5 else "not shown to be physical"
+    parts = [completion, perturbed_completion, _closeness(mpjpe_mm, c.mpjpe_mm), _closeness(object_mm, c.object_mm)]
+    score = float(np.nanmean(parts)) * completion
+    reasons = [f"{'holds' if ok else 'fails'}: {text}" for ok, text in held]
+    return Verdict(label, round(score, 3), rule(c), (*reasons, f"reached with {assumptions}"))
+
+
+def _optional(value: float, ok: bool, text: str) -> tuple[bool, str] | None:
+    return None if np.isnan(value) else (ok, text)
+
+
+def _closeness(error: float, limit: float) -> float:
+    return float("nan") if np.isnan(error) else max(0.0, 1.0 - error / (2.0 * limit))

@@ -141,7 +141,7 @@ class TrackingTask:
         self._observed = self._read(result)
         if result.failed.any():
             self._observed = _where(unstable, self.goals[torch.as_tensor(self.frames)], self._observed)
-        frames = torch.as_tensor(self.frames)
+        frames = torch.as_tensor(self.frames.copy())  # a new episode changes self.frames in place
         goal = self.goals[frames]
         touching = self._observed.forces_w[:, self.hands].norm(dim=-1) > self.config.touch_force
         reward, terms = tracking_reward(

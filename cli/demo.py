@@ -52,8 +52,9 @@ class Command:
         with _stage("evaluate: from frame 0 and from perturbed starts"):
             _evaluate(folder)
         with _stage("report"):
-            _film(folder)
             report = _report(folder)
+        with _stage("film"):
+            _film(folder)
         _say(f"\n{_verdict(folder)}\n\n{time.monotonic() - started:.0f} s in all. Open {report}")
 
 

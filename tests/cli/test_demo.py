@@ -48,11 +48,14 @@ def test_the_stages_run_in_order_and_end_with_the_verdict(
 ) -> None:
     folder = tmp_path / "runs" / "demo"
     assert main(["demo", "--clip", "authored", "--budget-minutes", "3", "--seed", "2", "-o", str(folder)]) == 0
-    assert calls == ["train True 3 2", "evaluate", "film", "report"]
+    assert calls == ["train True 3 2", "evaluate", "report", "film"]
     text = capsys.readouterr().out
     assert "Verdict: physical (0.93)\n  - feet slip\nRule: score = share carried through" in text
     assert text.rstrip().endswith(str(folder / "report.html"))
-    stages = [text.index(word) for word in ("clip: authored", "inspect:", "audit: ok", "train:", "evaluate:", "report")]
+    stages = [
+        text.index(word)
+        for word in ("clip: authored", "inspect:", "audit: ok", "train:", "evaluate:", "report", "film")
+    ]
     assert stages == sorted(stages)
 
 

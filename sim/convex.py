@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import logging
 import zipfile
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from sim.errors import AssetError
 from sim.files import atomic_path, cache_dir
 from sim.geometry import Mesh
 from sim.surface import Surface
+
+_log = logging.getLogger(__name__)
 
 MAX_HULLS = 32
 CONCAVITY = 0.02
@@ -109,6 +112,7 @@ def _decompose(mesh: Mesh, max_hulls: int, threshold: float, max_vertices: int, 
     dents = -plane_distance(whole.vertices, samples)
     if np.percentile(dents, 99) < _CONVEX_SLACK * threshold * np.ptp(mesh.vertices, axis=0).max() / 2:
         return (whole,)
+    _log.info("cutting a mesh of %d faces into convex parts, once; this takes up to a minute", len(mesh.faces))
     coacd.set_log_level("error")
     parts = coacd.run_coacd(
         coacd.Mesh(mesh.vertices, mesh.faces), threshold=threshold, max_convex_hull=max_hulls, seed=seed

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from rl.record import Record, finite, read_record
+from rl.verdict import VerdictConfig
+from rl.wording import flat, measured, plain, quantity, unit_of, words
 from sim.contact_graph import ContactGraph
 from sim.contacts import extract_contacts
 from sim.errors import TouchstoneError
@@ -23,9 +25,21 @@ from sim.replay.plots import Series, interval_strip, line_plot
 from sim.replay.stage import Stage, build_stage, drawn_body
 from sim.skeleton import JOINT_NAMES
 
-_UNITS = {"mm": "mm", "m": "m", "deg": "°", "rad": "rad", "n": "N", "s": "s", "ms": "ms"}
-"""Units that a name may end in."""
-_WORDS = {"mpjpe": "MPJPE", "fps": "fps", "rmse": "RMSE", "ppo": "PPO"}
+_RULE = VerdictConfig()
+_LIMITS: dict[str, tuple[float, bool]] = {
+    "completion": (1.0, True),
+    "completion_perturbed": (_RULE.perturbed_completion, True),
+    "mpjpe": (_RULE.mpjpe_mm, False),
+    "object_position_error": (_RULE.object_mm, False),
+    "object_rotation_error": (_RULE.object_deg, False),
+    "contact_recall": (_RULE.contact_recall, True),
+}
+"""Figure -> the verdict's limit, and whether the figure has to reach it (or else to stay below)."""
+_FIGURE_OF_SERIES = {
+    "mpjpe_mm": "mpjpe",
+    "object_position_mm": "object_position_error",
+    "object_rotation_deg": "object_rotation_error",
+}
 _PARTS: dict[str, tuple[str, ...]] = {
     "left hand": ("left_wrist", "left_index", "left_middle", "left_pinky", "left_ring", "left_thumb"),
     "right hand": ("right_wrist", "right_index", "right_middle", "right_pinky", "right_ring", "right_thumb"),
@@ -77,15 +91,30 @@ def _stage(run: Record) -> Stage | None:
         present = {label: _with_contacts(motion) for label, motion in motions.items() if motion is not None}
         if not present:
             return None
+        measured_touch = (
+            {"Simulation": touch} if simulation and (touch := _touching(run, simulation)) is not None else {}
+        )
         geoms = drawn_body(next(iter(present.values())), "mitten" if _hands(run.config) == "mitten" else "full")
         try:
-            return build_stage(present, geoms)
+            return build_stage(present, geoms, touching={} if touch is None else {"Simulation": touch})
         except TouchstoneError as error:
             run.notes.append(f"the replay shows one motion only: {error}")
             return build_stage(dict(list(present.items())[:1]), geoms)
     except TouchstoneError as error:
         run.notes.append(f"the replay: {error}")
         return None
+
+
+def _touching(run: Record, simulation: Motion) -> np.ndarray | None:
+    """[T, J] bool from the evaluation's `touching` (joint name -> [[first, last frame], ...]), measured by force."""
+    intervals = run.evaluation.get("touching")
+    if not isinstance(intervals, Mapping):
+        return None
+    touching = np.zeros((simulation.num_frames, len(simulation.joint_names)), bool)
+    for name, pairs in intervals.items():
+        for first, last in pairs if name in simulation.joint_names else ():
+            touching[first : last + 1, simulation.joint_names.index(name)] = True
+    return touching
 
 
 def _hands(settings: Mapping[str, Any]) -> Any:
@@ -102,12 +131,13 @@ def _with_contacts(motion: Motion) -> Motion:
     return motion.replace(contacts=extract_contacts(motion))
 
 
-def _same_contacts(a: Motion, b: Motion) -> bool:
-    same_graph = a.contacts.keypoints == b.contacts.keypoints and np.array_equal(
-        a.contacts.first_frame, b.contacts.first_frame
-    )
-    same_labels = a.contact_labels is not None and np.array_equal(a.contact_labels, b.contact_labels)
-    return (same_graph and len(a.contacts) > 0) or same_labels
+def _same_contacts(reference: Motion, simulation: Motion) -> bool:
+    frames = simulation.num_frames
+    graph, labels = reference.contacts.cut(0, frames), reference.contact_labels
+    if len(graph) and graph.keypoints == simulation.contacts.keypoints:
+        return np.array_equal(graph.first_frame, simulation.contacts.first_frame)
+    copied = simulation.contact_labels
+    return labels is not None and copied is not None and np.array_equal(labels[:frames], copied)
 
 
 def _title(run: Record) -> str:
@@ -134,21 +164,31 @@ def _verdict(verdict: Any) -> str:
             "<p>This run has not been evaluated: touchstone evaluate RUN</p></section>"
         )
     score, label = finite(verdict.get("score")), str(verdict.get("label", "no label"))
-    tone = "none" if score is None else "good" if score >= 0.8 else "fair" if score >= 0.4 else "poor"
+    tones = (("physical", "good"), ("partly", "fair"), ("not", "poor"))
+    tone = next((tone for start, tone in tones if label.startswith(start)), "none")
     reasons = verdict.get("reasons", [])
-    lines = "".join(f"<li>{escape(str(r))}</li>" for r in ([reasons] if isinstance(reasons, str) else reasons))
+    lines = "".join(_reason(str(r)) for r in ([reasons] if isinstance(reasons, str) else reasons))
     shown = "" if score is None else f'<span class="score">score {score:.2f}</span>'
     return (
         f'<section class="card verdict {tone}"><div class="label">{escape(label)}{shown}</div><ul>{lines}</ul>'
-        f'<p class="rule"><b>Rule</b> {escape(str(verdict.get("rule", "not recorded")))}</p></section>'
+        f'<p class="rule"><b>The rule</b> {escape(str(verdict.get("rule", "not recorded")))}</p></section>'
     )
 
 
+def _reason(text: str) -> str:
+    """One reason; those that begin with `holds:` or `fails:` get a mark instead of the word."""
+    word, _, rest = text.partition(": ")
+    kind = {"holds": "pass", "fails": "fail"}.get(word)
+    return f'<li class="{kind}">{escape(rest)}</li>' if kind else f"<li>{escape(text)}</li>"
+
+
 def _headline(figures: Mapping[str, Any]) -> str:
-    wanted = ("completion", "mpjpe", "object", "contact")
+    wanted = ("completion", "mpjpe", "object_position", "contact_recall")
     names = [next((n for n in figures if n.startswith(w)), None) for w in wanted]
     cards = "".join(
-        f'<div class="card"><b>{_value(figures[n])}</b><span>{escape(_words(n))}</span></div>' for n in names if n
+        f'<div class="card"><b>{quantity(f["value"], f["unit"])}</b><span>{escape(words(name))}</span></div>'
+        for name in names
+        if name is not None and (f := _figure(figures[name]))
     )
     return f'<div class="headline">{cards}</div>' if cards else ""
 
@@ -167,10 +207,9 @@ def _errors_over_time(run: Record, stage: Stage | None) -> list[str]:
         if f"{name}_reference" in series:
             other = _on_clock(series[f"{name}_reference"], stage.num_frames)
             lines.append(Series("reference", other, "reference"))
-        figure = run.figures.get(name, {})
-        threshold = finite(figure.get("threshold")) if isinstance(figure, Mapping) else None
-        limits = {} if threshold is None else {"threshold": threshold}
-        plots.append(line_plot(_words(name), times, lines, unit=_unit(name, figure), clock=True, limits=limits))
+        limit = _LIMITS.get(_FIGURE_OF_SERIES.get(name, ""))
+        limits = {} if limit is None else {"limit of the mean": limit[0]}
+        plots.append(line_plot(words(name), times, lines, unit=unit_of(name), clock=True, limits=limits))
     return plots
 
 
@@ -195,7 +234,7 @@ def _training_curves(progress: Mapping[str, np.ndarray]) -> list[str]:
 
     def add(title: str, names: Sequence[str], unit: str = "", y_max: float | None = None) -> None:
         tones = ("simulation", "third", "fourth", "reference")
-        lines = [Series(_words(n), progress[n], t) for n, t in zip(names, tones, strict=False) if n in progress]
+        lines = [Series(words(n), progress[n], t) for n, t in zip(names, tones, strict=False) if n in progress]
         lines = [line for line in lines if np.isfinite(line.y).any()]
         if lines:
             plots.append(line_plot(title, steps, lines, unit=unit, x_label="", x_title="control steps", y_max=y_max))
@@ -207,30 +246,40 @@ def _training_curves(progress: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def _figures(figures: Mapping[str, Any]) -> str:
-    if not figures:
-        return ""
-    columns = [
-        c for c in ("reference", "threshold") if any(isinstance(f, Mapping) and c in f for f in figures.values())
-    ]
-    head = "".join(f"<th>{c}</th>" for c in ("figure", "simulation", *columns))
+    """A row a figure; `x_reference` goes into the row of `x`."""
     rows = []
-    for name, figure in figures.items():
-        cells = f"<td>{escape(_words(name))}</td><td{_passed(figure)}>{_value(figure)}</td>"
-        cells += "".join(f"<td>{_value(figure, c)}</td>" for c in columns)
-        rows.append(f"<tr>{cells}</tr>")
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return _card("Figures", table)
+    for name, content in figures.items():
+        if name.endswith("_reference") and name.removesuffix("_reference") in figures:
+            continue
+        figure, limit = _figure(content), _LIMITS.get(name)
+        reference = _figure(figures.get(f"{name}_reference"))
+        value, kind, bound = finite(figure["value"]), "", quantity(None)
+        if limit is not None:
+            bound = ("≥ " if limit[1] else "≤ ") + quantity(limit[0], figure["unit"])
+            holds = value is not None and (value >= limit[0] if limit[1] else value <= limit[0])
+            kind = "" if value is None else f' class="{"pass" if holds else "fail"}"'
+        explanation = f" <small>{escape(figure['explanation'])}</small>" if figure["explanation"] else ""
+        rows.append(
+            f"<tr><td>{escape(words(name))}{explanation}</td><td{kind}>{quantity(figure['value'], figure['unit'])}</td>"
+            f"<td>{quantity(reference['value'], figure['unit'])}</td><td>{bound}</td></tr>"
+        )
+    if not rows:
+        return ""
+    head = "<tr><th>figure</th><th>simulation</th><th>reference</th><th>limit</th></tr>"
+    return _card("Figures", f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>")
 
 
-def _passed(figure: Any) -> str:
-    passed = figure.get("passed") if isinstance(figure, Mapping) else None
-    return "" if passed is None else f' class="{"pass" if passed else "fail"}"'
+def _figure(content: Any) -> dict[str, Any]:
+    """value, unit and explanation of a figure, whatever form it has."""
+    content = content if isinstance(content, Mapping) else {"value": content}
+    texts = {key: str(content.get(key) or "") for key in ("unit", "explanation")}
+    return {"value": content.get("value"), **texts}
 
 
 def _retarget(retarget: Mapping[str, Any]) -> str:
     if not retarget:
         return ""
-    return _card("What retargeting changed", _pairs(_flat(retarget)))
+    return _card("What retargeting changed", _pairs(measured(retarget)))
 
 
 def _used(run: Record) -> str:
@@ -243,7 +292,7 @@ def _used(run: Record) -> str:
         facts = {"mass": (item.mass, "kg"), "density": (item.density, "kg/m³"), "friction": (item.friction, "")}
         given = [f"{name} {value:g} {unit}".strip() for name, (value, unit) in facts.items() if value is not None]
         rows[f"object {item.name}"] = ", ".join(given) or "mass and friction by default"
-    settings = _flat(run.config)
+    settings = flat(run.config)
     body = _pairs(rows) if rows else ""
     if settings:
         body += f"<details{'' if rows else ' open'}><summary>All settings</summary>{_pairs(settings)}</details>"
@@ -262,27 +311,13 @@ def _card(title: str, body: str, kind: str = "") -> str:
 
 
 def _plots(plots: Sequence[str]) -> str:
-    return f'<div class="plots">{"".join(plots)}</div>' if plots else ""
+    three = " three" if len(plots) % 3 == 0 else ""
+    return f'<div class="plots{three}">{"".join(plots)}</div>' if plots else ""
 
 
 def _pairs(rows: Mapping[str, Any]) -> str:
-    lines = "".join(f"<tr><td>{escape(k)}</td><td>{escape(_plain(v))}</td></tr>" for k, v in rows.items())
+    lines = "".join(f"<tr><td>{escape(k)}</td><td>{escape(plain(v))}</td></tr>" for k, v in rows.items())
     return f'<table class="pairs"><tbody>{lines}</tbody></table>'
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested JSON as dotted names; lists of plain values stay whole, and long ones are cut."""
-    if isinstance(value, Mapping):
-        if set(value) <= {"value", "unit"} and "value" in value:
-            return {prefix: f"{_plain(value['value'])} {value.get('unit') or ''}".strip()}
-        rows: dict[str, Any] = {}
-        for key, item in value.items():
-            rows |= _flat(item, f"{prefix}.{key}" if prefix else str(key))
-        return rows
-    if isinstance(value, list):
-        text = ", ".join(_plain(v) for v in value[:12])
-        return {prefix: text + (f", ... ({len(value)} in all)" if len(value) > 12 else "")}
-    return {prefix: value}
 
 
 def _on_clock(values: Any, num_frames: int) -> np.ndarray:
@@ -292,38 +327,3 @@ def _on_clock(values: Any, num_frames: int) -> np.ndarray:
     numbers = numbers[:num_frames]
     line[: len(numbers)] = [np.nan if v is None else v for v in numbers]
     return line
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "\u2013"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _value(figure: Any, key: str = "value") -> str:
-    """A figure with its unit, HTML; shares as per cent."""
-    value = figure.get(key) if isinstance(figure, Mapping) else (figure if key == "value" else None)
-    unit = str(figure.get("unit") or "") if isinstance(figure, Mapping) else ""
-    number = None if isinstance(value, bool) else finite(value)
-    if number is None:
-        return escape(_plain(value))
-    if unit in ("share", "ratio", "fraction"):
-        return f"{100 * number:.1f} %"
-    shown = f"{number:,.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.3g}"
-    return escape(f"{shown} {unit}".strip())
-
-
-def _words(name: str) -> str:
-    """A figure's name for people: `root_relative_mpjpe_mm` -> `Root relative MPJPE`."""
-    words = name.replace("/", " ").split("_")
-    words = words[:-1] if len(words) > 1 and words[-1] in _UNITS else words
-    text = " ".join(_WORDS.get(w, w) for w in words)
-    return text[:1].upper() + text[1:]
-
-
-def _unit(name: str, figure: Any) -> str:
-    if isinstance(figure, Mapping) and figure.get("unit"):
-        return str(figure["unit"])
-    return _UNITS.get(name.rpartition("_")[2], "")

@@ -147,7 +147,8 @@ def drawn_body(motion: Motion, hands: Hands = "full") -> tuple[BodyGeom, ...]:
     """The shapes of the motion's subject, standing as the subject stands. Raises MotionError on another skeleton."""
     if motion.joint_names != JOINT_NAMES:
         raise MotionError(f"joint_names: a body can be drawn on the standard {len(JOINT_NAMES)} joints only")
-    return body_geoms(motion.offsets, stance=measure_stance(motion), hands=hands)
+    pose = rotations.normalize(rotations.make_continuous(motion.joint_rotations_b).mean(0))  # a mitten's fingers
+    return body_geoms(motion.offsets, stance=measure_stance(motion), hands=hands, finger_rotations_b=pose)
 
 
 def touching_joints(motion: Motion) -> np.ndarray:
@@ -239,7 +240,8 @@ def _geom_shape(geom: BodyGeom, track: int) -> Shape:
 
 def _shape(track: int, mesh: trimesh.Trimesh) -> Shape:
     """Vertices are doubled along sharp edges, so that boxes look like boxes and round things round."""
-    smooth = trimesh.graph.smooth_shade(mesh, angle=_CREASE)
+    sharp = bool((mesh.face_adjacency_angles > _CREASE).any())
+    smooth = trimesh.graph.smooth_shade(mesh, angle=_CREASE) if sharp else mesh
     return Shape(track, np.asarray(smooth.vertices), np.asarray(smooth.vertex_normals), np.asarray(smooth.faces))
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cli.report import Command
@@ -30,16 +31,22 @@ def run(tmp_path: Path, carrying_motion: Callable[..., Motion]) -> Path:
     carrying_motion(text="carries a box").save(folder / "reference.npz")
     carrying_motion(1).slice(0, 9).save(folder / "simulation.npz")
     figures = {
-        "completion": {"value": 0.75, "unit": "share", "threshold": 1.0, "passed": False},
-        "mpjpe_mm": {"value": 81.234, "unit": "mm", "threshold": 100.0, "passed": True},
-        "jitter": {"value": None, "unit": "mm/frame^3", "reference": 0.5},
+        "completion": {"value": 0.75, "unit": "share", "explanation": "of the clip carried through"},
+        "mpjpe": {"value": 81.234, "unit": "mm", "explanation": "joints against the reference"},
+        "jitter": {"value": None, "unit": "mm/frame^3", "explanation": "third difference"},
+        "jitter_reference": {"value": 0.5, "unit": "mm/frame^3", "explanation": "third difference"},
     }
-    verdict = {"label": "partly real", "score": 0.5, "rule": "all of it", "reasons": ["fell at 0.3 s"]}
+    verdict = {
+        "label": "partly physical",
+        "score": 0.5,
+        "rule": "all of it",
+        "reasons": ["holds: it moves", "fails: fell at 0.3 s"],
+    }
     per_frame = {"mpjpe_mm": [10.0, None, 30.0], "object_mm": [1.0] * 12}
     evaluation = {"verdict": verdict, "figures": figures, "per_frame": per_frame, "episodes": []}
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
     (folder / "config.json").write_text(json.dumps({"seed": 7, "ppo": {"learning_rate": 3e-4, "net": [512, 256]}}))
-    (folder / "retarget.json").write_text(json.dumps({"floor_gap": {"value": 1.5, "unit": "mm"}}))
+    (folder / "retarget.json").write_text(json.dumps({"hand_gap_mm": {"left": 1.5}, "turn_deg": 3.0}))
     (folder / "progress.csv").write_text("steps,seconds,completion,mpjpe_mm\n0,0,0.1,\n1000,1,0.5,90\nbroken,,,\n")
     return folder
 
@@ -48,7 +55,7 @@ def test_a_full_run(run: Path) -> None:
     path = write_report(run)
     assert path == run / "report.html"
     text = path.read_text()
-    for words in ("partly real", "score 0.50", "fell at 0.3 s", "all of it", "carries a box", "imported by hand"):
+    for words in ("partly physical", "score 0.50", "fell at 0.3 s", "all of it", "carries a box", "imported by hand"):
         assert words in text
     assert "75.0 %" in text
     assert "81.2 mm" in text
@@ -56,7 +63,11 @@ def test_a_full_run(run: Path) -> None:
     assert '<td class="pass">81.2 mm</td>' in text
     assert "ppo.net" in text
     assert "512, 256" in text
-    assert "1.5 mm" in text
+    assert "<td>Hand gap, left</td><td>1.5 mm</td>" in text
+    assert "<td>Turn</td><td>3 °</td>" in text
+    assert '<li class="fail">fell at 0.3 s</li>' in text
+    assert "<td>0.5 mm/frame^3</td>" in text  # the reference's, in the row of the simulation's
+    assert "Jitter reference" not in text
     assert text.count("data-clock data-left") == 3  # two errors over time and the contact strip
     assert text.count("Training:") == 2  # no returns in the table, so no plot of them
     assert "mass 2 kg" in text
@@ -102,12 +113,21 @@ def test_contacts_copied_from_the_reference_are_not_shown_as_the_simulations(
 ) -> None:
     reference = carrying_motion(frames=30)
     box = reference.objects[0]
-    lost = dataclasses.replace(box, position_w=box.position_w + [5.0, 0.0, 0.0])
+    lost = dataclasses.replace(box, position_w=box.position_w + np.array([5.0, 0.0, 0.0]))
     reference.save(run / "reference.npz")
     reference.replace(objects=(lost,)).save(run / "simulation.npz")
     text = write_report(run).read_text()
     assert 'class="bar reference"' in text
     assert 'class="bar simulation"' not in text
+
+
+def test_contacts_measured_by_force_are_shown(run: Path, carrying_motion: Callable[..., Motion]) -> None:
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    evaluation["touching"] = {"left_knee": [[1, 2], [5, 6]], "no such joint": [[0, 1]]}
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    text = write_report(run).read_text()
+    assert text.count('class="bar simulation"') == 2
+    assert ">legs</text>" in text
 
 
 def test_a_motion_on_another_skeleton_is_not_drawn(run: Path, carrying_motion: Callable[..., Motion]) -> None:

@@ -13,6 +13,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from envs.tracking import TrackingTask
 
 
+def spaces(task: TrackingTask) -> tuple[gym.spaces.Box, gym.spaces.Box]:
+    """Observation and action space of one environment of a task."""
+    limits = np.full(task.num_observations, np.inf, dtype=np.float32)
+    return gym.spaces.Box(-limits, limits, dtype=np.float32), gym.spaces.Box(-1.0, 1.0, (task.num_actions,), np.float32)
+
+
 class TrackingVecEnv(VecEnv):
     """All environments of a `TrackingTask`.
 
@@ -23,11 +29,8 @@ class TrackingVecEnv(VecEnv):
 
     def __init__(self, task: TrackingTask) -> None:
         self.task = task
-        limits = np.full(task.num_observations, np.inf, dtype=np.float32)
-        observation_space = gym.spaces.Box(-limits, limits, dtype=np.float32)
-        action_space = gym.spaces.Box(-1.0, 1.0, (task.num_actions,), dtype=np.float32)
         self.render_mode = None
-        super().__init__(task.config.num_envs, observation_space, action_space)
+        super().__init__(task.config.num_envs, *spaces(task))
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, np.int64)
         self._pending = torch.zeros(self.num_envs, task.num_actions)

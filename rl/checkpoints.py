@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3 import PPO
+from stable_baselines3.common.policies import BasePolicy
 
 from envs.observations import BodyState
 from envs.vec import TrackingVecEnv
@@ -16,15 +17,15 @@ from sim.errors import RunError
 from sim.files import atomic_path
 
 
-def save_policy(path: Path, model: PPO) -> None:
+def save_policy(path: Path, policy: BasePolicy) -> None:
     """The network with its normalisation."""
-    _write(path, {"policy": model.policy.state_dict()})
+    _write(path, {"policy": policy.state_dict()})
 
 
-def load_policy(path: Path, model: PPO) -> None:
-    """Put a saved network into a model of the same shape. Raises RunError where they do not fit."""
+def load_policy(path: Path, policy: BasePolicy) -> None:
+    """Put saved weights into a network of the same shape. Raises RunError where they do not fit."""
     try:
-        model.policy.load_state_dict(_read(path)["policy"])
+        policy.load_state_dict(_read(path)["policy"])
     except (KeyError, RuntimeError) as error:
         raise RunError(f"{path}: holds another network than the run's configuration says") from error
 

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 
 from envs.starts import StartConfig
-from envs.tracking import TrackingTask
-from envs.vec import TrackingVecEnv
 from rl import checkpoints
 from rl.config import TrainConfig
 from rl.figures import figures_of, per_frame_of
 from rl.rollouts import Episodes, Evaluator
 from rl.runs import RunFolder, load_config
-from rl.train import build_model
+from rl.train import build_policy
 from rl.verdict import Verdict, judge
 from sim import humanoid
 from sim.files import write_json
@@ -70,12 +68,11 @@ def evaluate_run(folder: Path, *, episodes: int = 16, seed: int = 0) -> Evaluati
 
 def evaluate(reference: Reference, config: TrainConfig, policy: Path, *, episodes: int, seed: int) -> Evaluation:
     """Evaluate a saved policy on a reference; see `evaluate_run`."""
-    env = TrackingVecEnv(TrackingTask(reference, dataclasses.replace(config.task, num_envs=1)))
-    model = build_model(env, config)
-    checkpoints.load_policy(policy, model)
-    clean = Evaluator(reference, config.task).run(model.policy)
-    perturbed = Evaluator(reference, config.task, episodes=episodes, noise=PERTURBATION).run(model.policy, seed=seed)
-    env.close()
+    undisturbed = Evaluator(reference, config.task)
+    network = build_policy(undisturbed.task, config)
+    checkpoints.load_policy(policy, network)
+    clean = undisturbed.run(network)
+    perturbed = Evaluator(reference, config.task, episodes=episodes, noise=PERTURBATION).run(network, seed=seed)
     simulation = simulated_motion(reference, clean)
     figures = figures_of(reference, simulation, clean, perturbed, touch_force=config.task.touch_force)
     report = reference.report

@@ -7,7 +7,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from envs.tracking import TrackingTask
-from envs.vec import TrackingVecEnv
+from envs.vec import TrackingVecEnv, spaces
 from rl import checkpoints
 from rl.config import TrainConfig
 from rl.policy import RunningNorm, TrackingPolicy
@@ -129,17 +129,28 @@ def build_model(env: TrackingVecEnv, config: TrainConfig, *, log: Path | None = 
         max_grad_norm=p.max_grad_norm,
         seed=config.seed,
         device="cpu",
-        policy_kwargs={
-            "net_arch": {"pi": list(p.layers), "vf": list(p.layers)},
-            "activation_fn": torch.nn.ELU,
-            "log_std_init": float(np.log(p.deviation)),
-            "learn_deviation": p.learn_deviation,
-            "features_extractor_class": RunningNorm,
-        },
+        policy_kwargs=_policy_arguments(config),
     )
     outputs = [TensorBoardOutputFormat(str(log))] if log else []
     model.set_logger(Logger(folder=None, output_formats=list(outputs)))
     return model
+
+
+def build_policy(task: TrackingTask, config: TrainConfig) -> TrackingPolicy:
+    """The learner's network alone, for evaluation."""
+    observation, action = spaces(task)
+    return TrackingPolicy(observation, action, lambda _: config.ppo.learning_rate, **_policy_arguments(config))
+
+
+def _policy_arguments(config: TrainConfig) -> dict[str, Any]:
+    p = config.ppo
+    return {
+        "net_arch": {"pi": list(p.layers), "vf": list(p.layers)},
+        "activation_fn": torch.nn.ELU,
+        "log_std_init": float(np.log(p.deviation)),
+        "learn_deviation": p.learn_deviation,
+        "features_extractor_class": RunningNorm,
+    }
 
 
 def _begin_folder(run: RunFolder, motion: Motion, reference: Reference, config: TrainConfig) -> None:
@@ -242,7 +253,7 @@ class _Trainer(BaseCallback):
         for name, value in progress._asdict().items():
             self.logger.record(f"evaluation/{name}", value)
         if _rank(progress) > best:
-            checkpoints.save_policy(self.run.policy, self._ppo)
+            checkpoints.save_policy(self.run.policy, self._ppo.policy)
         if self.on_progress:
             self.on_progress(progress)
         if self._mastered():

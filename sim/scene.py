@@ -9,11 +9,12 @@ import numpy as np
 
 from sim import rotations
 from sim.body.capsules import BodyGeom, FootStance
+from sim.convex import MAX_HULLS
 from sim.errors import SimulationError
 from sim.geometry import Primitive
 from sim.humanoid import HumanoidConfig, add_humanoid, hinge_angles, simulated_joints
 from sim.motion import Motion, MotionObject
-from sim.objects import ObjectAsset
+from sim.objects import DEFAULT_DENSITY, ObjectAsset
 from sim.skeleton import JOINT_NAMES
 
 _FLOOR_BIT = 1
@@ -50,10 +51,10 @@ class SceneConfig:
     physics_hz: int = 120
     floor_friction: float = 0.9
     object_mass: float | None = None
-    object_density: float = 60.0
+    object_density: float = DEFAULT_DENSITY
     object_friction: float | None = None
     default_friction: float = 0.8
-    max_hulls: int = 16
+    max_hulls: int = MAX_HULLS
     solver_iterations: int = 10
 
 

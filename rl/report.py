@@ -91,9 +91,7 @@ def _stage(run: Record) -> Stage | None:
         present = {label: _with_contacts(motion) for label, motion in motions.items() if motion is not None}
         if not present:
             return None
-        measured_touch = (
-            {"Simulation": touch} if simulation and (touch := _touching(run, simulation)) is not None else {}
-        )
+        touch = _touching(run, simulation) if simulation else None
         geoms = drawn_body(next(iter(present.values())), "mitten" if _hands(run.config) == "mitten" else "full")
         try:
             return build_stage(present, geoms, touching={} if touch is None else {"Simulation": touch})

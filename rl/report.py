@@ -35,6 +35,8 @@ _LIMITS: dict[str, tuple[float, bool]] = {
     "contact_recall": (_RULE.contact_recall, True),
 }
 """Figure -> the verdict's limit, and whether the figure has to reach it (or else to stay below)."""
+_TOUCH = 0.03
+"""m, within which the simulation's keypoints count as touching, where the evaluation does not say what touched."""
 _FIGURE_OF_SERIES = {
     "mpjpe_mm": "mpjpe",
     "object_position_mm": "object_position_error",
@@ -71,7 +73,7 @@ def report_body(run: Record) -> str:
         _verdict(run.evaluation.get("verdict")),
         _headline(run.figures),
         replay_element(stage) if stage else _card("Replay", '<p class="soft">No motion to show.</p>', "missing"),
-        _plots([*_errors_over_time(run, stage), *_contact_strips(stage)]),
+        _plots([*_errors_over_time(run, stage), *_contact_strips(stage, by_force="touching" in run.evaluation)]),
         _figures(run.figures),
         _plots(_training_curves(run.progress)),
         '<div class="columns">' + _retarget(run.retarget) + _used(run) + "</div>",
@@ -86,9 +88,12 @@ def _stage(run: Record) -> Stage | None:
     if reference and simulation and _same_contacts(reference, simulation):
         # carried over from the reference, they would claim touch where there is none
         simulation = simulation.replace(contacts=ContactGraph(), contact_labels=None, object_contact=None)
-    motions = {"Reference": reference, "Simulation": simulation}
+    present: dict[str, Motion] = {}
     try:
-        present = {label: _with_contacts(motion) for label, motion in motions.items() if motion is not None}
+        if reference:
+            present["Reference"] = _with_contacts(reference)
+        if simulation:  # physics leaves no gap, where mocap leaves centimetres
+            present["Simulation"] = _with_contacts(simulation, _TOUCH)
         if not present:
             return None
         touch = _touching(run, simulation) if simulation else None
@@ -122,11 +127,11 @@ def _hands(settings: Mapping[str, Any]) -> Any:
     return next((h for v in settings.values() if isinstance(v, Mapping) and (h := _hands(v)) is not None), None)
 
 
-def _with_contacts(motion: Motion) -> Motion:
+def _with_contacts(motion: Motion, threshold: float = 0.1) -> Motion:
     """The motion with its contact graph, from geometry where it carries none."""
     if len(motion.contacts) or not motion.objects or motion.joint_names != JOINT_NAMES:
         return motion
-    return motion.replace(contacts=extract_contacts(motion))
+    return motion.replace(contacts=extract_contacts(motion, threshold=threshold, rest_threshold=min(threshold, 0.05)))
 
 
 def _same_contacts(reference: Motion, simulation: Motion) -> bool:
@@ -211,7 +216,7 @@ def _errors_over_time(run: Record, stage: Stage | None) -> list[str]:
     return plots
 
 
-def _contact_strips(stage: Stage | None) -> list[str]:
+def _contact_strips(stage: Stage | None, *, by_force: bool) -> list[str]:
     if stage is None or not any(figure.touching.any() for figure in stage.figures):
         return []
     rows: dict[str, dict[str, np.ndarray]] = {}
@@ -221,7 +226,8 @@ def _contact_strips(stage: Stage | None) -> list[str]:
         active = [np.asarray(figure.touching[:, tracks].any(1)) for figure in stage.figures]
         if any(a.any() for a in active):
             rows[part] = dict(zip(("reference", "simulation"), active, strict=False))
-    keys = {"reference": "reference", "simulation": "simulation"} if len(stage.figures) > 1 else {}
+    how = "by force" if by_force else f"within {1000 * _TOUCH:.0f} mm"
+    keys = {"reference": "reference", "simulation": f"simulation, {how}"} if len(stage.figures) > 1 else {}
     return [interval_strip("Contact with objects", (stage.num_frames - 1) / stage.fps, rows, legend=keys)]
 
 
@@ -287,14 +293,20 @@ def _used(run: Record) -> str:
             rows[f"{label}: provenance"] = motion.source
     motion = run.reference or run.source
     for item in motion.objects if motion else ():
-        facts = {"mass": (item.mass, "kg"), "density": (item.density, "kg/m³"), "friction": (item.friction, "")}
-        given = [f"{name} {value:g} {unit}".strip() for name, (value, unit) in facts.items() if value is not None]
-        rows[f"object {item.name}"] = ", ".join(given) or "mass and friction by default"
+        mass = _entry(run.retarget, "object_masses_kg", item.name, item.mass)
+        friction = _entry(run.retarget, "object_frictions", item.name, item.friction)
+        rows[f"object {item.name}"] = f"mass {quantity(mass, 'kg')}, friction {quantity(friction)}"
     settings = flat(run.config)
     body = _pairs(rows) if rows else ""
     if settings:
         body += f"<details{'' if rows else ' open'}><summary>All settings</summary>{_pairs(settings)}</details>"
     return _card("What was used", body) if body else ""
+
+
+def _entry(content: Mapping[str, Any], table: str, name: str, default: Any) -> Any:
+    """content[table][name], or the default where there is none."""
+    entries = content.get(table)
+    return entries.get(name, default) if isinstance(entries, Mapping) else default
 
 
 def _missing(notes: Sequence[str]) -> str:

@@ -40,8 +40,12 @@ class CpuBatchSim:
 
     def start(self, state: np.ndarray, control: np.ndarray) -> StepResult:
         """See `BatchSim.start`."""
-        states, sensors, failed = self._rollout(state, control, steps=1)
-        return StepResult(states[:, 0].copy(), sensors[:, 0].copy(), state.copy(), failed)
+        marked = state.copy()
+        marked[:, 0] += 1.0  # MuJoCo restarts the clock of a state that it gives up: that has to show at time 0 too
+        states, sensors, failed = self._rollout(marked, control, steps=1)
+        after = states[:, 0].copy()
+        after[:, 0] -= 1.0
+        return StepResult(after, sensors[:, 0].copy(), state.copy(), failed)
 
     def step(self, state: np.ndarray, control: np.ndarray) -> StepResult:
         """See `BatchSim.step`. The arrays returned are views that the next call overwrites."""

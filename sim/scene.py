@@ -104,7 +104,8 @@ def build_scene(
         stance, finger_rotations_b: see `sim.humanoid.add_humanoid`.
 
     Raises:
-        SimulationError: MuJoCo refuses the model; the message is MuJoCo's.
+        AssetError: an object without volume, or a mass or density that is not positive.
+        SimulationError: bones without length, or MuJoCo refuses the model; the message is MuJoCo's.
     """
     spec = mujoco.MjSpec()
     _set_options(spec, config)
@@ -112,13 +113,19 @@ def build_scene(
     geoms = add_humanoid(spec, offsets, config.humanoid, stance=stance, finger_rotations_b=finger_rotations_b)
     assets, masses, frictions = {}, {}, {}
     for item in objects:
-        asset = ObjectAsset.from_geometry(item.geometry, max_hulls=config.max_hulls)
+        asset = ObjectAsset.from_geometry(
+            item.geometry,
+            max_hulls=config.max_hulls,
+            mass=_first(config.object_mass, item.mass),
+            density=_first(item.density, config.object_density),
+        )
         assets[item.name] = asset
-        frictions[item.name] = config.object_friction or item.friction or config.default_friction
-        mass = _mass(item, asset, config)
+        friction = _first(config.object_friction, item.friction, config.default_friction)
+        assert friction is not None
+        frictions[item.name] = friction
         if not item.is_static:
-            masses[item.name] = mass
-        _add_object(spec, item, asset, mass, frictions[item.name])
+            masses[item.name] = asset.mass
+        _add_object(spec, item, asset, friction)
     joints = simulated_joints(config.humanoid.hands)
     movable = tuple(item.name for item in objects if not item.is_static)
     _add_sensors(spec, [JOINT_NAMES[j] for j in joints], movable, tuple(item.name for item in objects))
@@ -146,20 +153,18 @@ def _add_floor(spec: mujoco.MjSpec, config: SceneConfig) -> None:
         size=np.array([0.0, 0.0, 1.0]),
         contype=_FLOOR_BIT,
         conaffinity=0,
+        priority=1,  # without it the larger of floor's and body's friction would rule
         friction=np.array([config.floor_friction, 0.005, 0.0001]),
     )
     spec.worldbody.add_light(pos=np.array([0.0, 0.0, 4.0]))
 
 
-def _mass(item: MotionObject, asset: ObjectAsset, config: SceneConfig) -> float:
-    if config.object_mass is not None:
-        return config.object_mass
-    if item.mass is not None:
-        return item.mass
-    return (item.density or config.object_density) * asset.volume
+def _first(*values: float | None) -> float | None:
+    """The first that is given; a zero is."""
+    return next((value for value in values if value is not None), None)
 
 
-def _add_object(spec: mujoco.MjSpec, item: MotionObject, asset: ObjectAsset, mass: float, friction: float) -> None:
+def _add_object(spec: mujoco.MjSpec, item: MotionObject, asset: ObjectAsset, friction: float) -> None:
     """One body in the frame of the object's mesh; its friction rules over that of whatever it touches."""
     pose = {"pos": item.position_w[0], "quat": item.rotation_w[0]} if item.is_static else {}
     body = spec.worldbody.add_body(name=f"object_{item.name}", **pose)
@@ -168,9 +173,9 @@ def _add_object(spec: mujoco.MjSpec, item: MotionObject, asset: ObjectAsset, mas
     shared = {
         "contype": _OBJECT_BIT,
         "conaffinity": _FLOOR_BIT | _BODY_BIT | _OBJECT_BIT,
-        "priority": 1,
+        "priority": 2,
         "friction": np.array([friction, 0.005, 0.0001]),
-        "density": mass / asset.volume,
+        "density": asset.density,
         "rgba": np.array([0.85, 0.55, 0.25, 1.0]),
     }
     if isinstance(item.geometry, Primitive):

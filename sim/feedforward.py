@@ -152,7 +152,9 @@ def _support(
     low = vertices[vertices[:, 2] < min(vertices[:, 2].min(), 0.0) + _RESTING_HEIGHT]
     if not len(low) or low[:, 2].min() > _RESTING_HEIGHT:
         return np.zeros((0, 3)), []
-    extreme = low[[low[:, 0].argmin(), low[:, 0].argmax(), low[:, 1].argmin(), low[:, 1].argmax()]]
+    # The extremes in eight directions, none of them along an edge of the usual object: all corners of a rectangle.
+    angles = 0.1 + np.arange(8) * (np.pi / 4)
+    extreme = low[np.unique((low[:, :2] @ np.stack((np.cos(angles), np.sin(angles)))).argmax(0))]
     velocity = np.zeros(6)
     mujoco.mj_objectVelocity(model, data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0)
     points, rays = [], []

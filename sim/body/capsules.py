@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from sim import rotations, skeleton
+from sim.errors import SimulationError
 from sim.motion import Motion
 from sim.skeleton import JOINT_INDEX
 
@@ -21,6 +22,7 @@ Hands = Literal["mitten", "full"]
 PALM_THICKNESS = 0.028
 """m; measured against hands that touch objects in OMOMO: thicker palms sink into what they hold."""
 _FINGER_THICKNESS = 0.018
+_SHORTEST_BONE = 0.001
 _BODY_MASS_INDEX = 23.0
 _BODY_HEIGHT_PER_BONE_CHAIN = 1.14
 """Stature over the summed length of ankle-knee-hip-head bones plus ankle height (Drillis & Contini 1966)."""
@@ -94,7 +96,8 @@ def measure_stance(motion: Motion) -> FootStance:
     z = motion.joint_positions_w[:, joints, 2]
     heights = np.percentile(z, 5, axis=0)
     up_b = rotations.rotate_inverse(motion.joint_rotations_w[:, joints], np.array([0.0, 0.0, 1.0]))
-    weight = (np.abs(z - heights) < 0.015)[..., None]
+    away = np.abs(z - heights)
+    weight = (away <= np.maximum(0.015, away.min(0)))[..., None]
     mean = (up_b * weight).sum(0) / weight.sum(0)
     return FootStance(heights, mean / np.linalg.norm(mean, axis=-1, keepdims=True))
 
@@ -120,8 +123,15 @@ def body_geoms(
         stance: where the soles are; by default level and at a usual height.
         hands: `mitten`, fingers rigid on the wrist, or `full`, a capsule on each finger joint.
         finger_rotations_b: [52, 4] wxyz; the pose in which a mitten's fingers are frozen (only fingers are read).
+
+    Raises:
+        SimulationError: bones without length, or that span no foot or hand.
     """
     offsets = np.asarray(offsets, dtype=np.float64)
+    short = np.flatnonzero(np.linalg.norm(offsets[1:], axis=-1) < _SHORTEST_BONE) + 1
+    if len(short):
+        names = ", ".join(skeleton.JOINT_NAMES[j] for j in short)
+        raise SimulationError(f"offsets: bones of less than 1 mm end at {names}; a body needs bones with a length")
     stance = default_stance(offsets) if stance is None else stance
     geoms = [*_trunk(offsets), *_limbs(offsets), *_feet(offsets, stance)]
     for side in ("left", "right"):
@@ -161,10 +171,13 @@ def _z_to(axis: np.ndarray) -> np.ndarray:
 
 
 def _frame(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The rotation whose x axis is `x` and whose z axis is `z` made orthogonal to it, wxyz."""
-    x = x / np.linalg.norm(x)
-    z = z - (z @ x) * x
-    z = z / np.linalg.norm(z)
+    """The rotation whose z axis is `z` and whose x axis is `x` made orthogonal to it, wxyz."""
+    z = z / max(float(np.linalg.norm(z)), 1e-9)
+    x = x - (x @ z) * z
+    length = float(np.linalg.norm(x))
+    if length < _SHORTEST_BONE or not z.any():
+        raise SimulationError("offsets: the bones of a foot or hand lie on one line, which leaves its plane open")
+    x = x / length
     q: np.ndarray = rotations.from_matrix(np.stack((x, np.cross(z, x), z), -1))
     return q
 

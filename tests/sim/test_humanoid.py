@@ -41,11 +41,11 @@ def test_bodies_are_the_joints_in_skeleton_order(hands: Hands, bodies: int) -> N
 
 @pytest.mark.parametrize("hands", ["mitten", "full"])
 def test_gains_stand_in_the_actuators_and_nowhere_else(hands: Hands) -> None:
-    model = build(hands, gain_scale=0.25, torque_limit_scale=0.8, armature=0.03)
+    model = build(hands, gain_scale=0.25, damping_seconds=0.04, torque_limit_scale=0.8, armature=0.03)
     kp = np.repeat([0.25 * gain(j) for j in simulated_joints(hands)[1:]], 3)
     np.testing.assert_allclose(model.actuator_gainprm[:, 0], kp)
     np.testing.assert_allclose(model.actuator_biasprm[:, 1], -kp)
-    np.testing.assert_allclose(model.actuator_biasprm[:, 2], -0.1 * kp)
+    np.testing.assert_allclose(model.actuator_biasprm[:, 2], -0.04 * kp)
     np.testing.assert_allclose(model.actuator_forcerange, np.stack((-0.8 * kp, 0.8 * kp), 1))
     assert model.actuator_forcelimited.all()
     # the porting trap: gains as passive springs pull every joint to zero whatever the policy says

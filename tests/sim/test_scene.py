@@ -185,16 +185,20 @@ def pair_friction(scene: Scene, qpos: np.ndarray) -> dict[frozenset[str], float]
 
 
 @pytest.mark.parametrize("friction", [0.3, 1.7])
-def test_an_objects_friction_rules_over_hand_and_floor(
+def test_the_hands_friction_rules_over_the_objects_and_that_over_the_rest(
     friction: float, standing: Callable[..., Motion], resting: Callable[..., MotionObject]
 ) -> None:
     motion = standing()
     wrist = motion.joint_positions_w[0, JOINT_INDEX["left_wrist"]]
     held = resting(Primitive("sphere", (0.2,)), tuple(wrist - [0, 0, 0.2]), name="held", friction=friction)
+    head = motion.joint_positions_w[0, JOINT_INDEX["head"]]
+    hat = resting(Primitive("sphere", (0.1,)), tuple(head + np.array([0, 0, 0.2])), name="hat", friction=friction)
     floored = resting(BOX, (2.0, 0, 0.099), name="floored", friction=friction)
-    scene = build_scene(motion.offsets, (held, floored), SceneConfig())
-    found = pair_friction(scene, motion_to_qpos(motion.replace(objects=(held, floored)), scene)[0])
-    assert found[frozenset(("left_wrist", "object_held"))] == pytest.approx(friction)
+    motion = motion.replace(objects=(held, hat, floored))
+    scene = build_scene(motion.offsets, motion.objects, SceneConfig(humanoid=HumanoidConfig(hand_friction=0.85)))
+    found = pair_friction(scene, motion_to_qpos(motion, scene)[0])
+    assert found[frozenset(("left_wrist", "object_held"))] == pytest.approx(0.85)
+    assert found[frozenset(("head", "object_hat"))] == pytest.approx(friction)
     assert found[frozenset(("world", "object_floored"))] == pytest.approx(friction)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ CLIPS = {
     "sub8": "omomo/sub8_largebox_000.pt",
     "ballplay": "ballplay/catch__003_008pickle_catch_012.pt",
 }
+pytestmark = pytest.mark.slow  # two minutes where Anny's data have to be built first, else seconds
 SHOULDERS = [JOINT_INDEX["left_shoulder"], JOINT_INDEX["right_shoulder"]]
 
 
@@ -44,7 +43,6 @@ def joint_error(motion: Motion, every: int) -> np.ndarray:
     return error
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CLIPS)
 def test_joints_of_the_posed_mesh_within_15_mm(data: Path, name: str) -> None:
     error = joint_error(clip(data, name), every=8)
@@ -55,7 +53,6 @@ def test_joints_of_the_posed_mesh_within_15_mm(data: Path, name: str) -> None:
     assert error.mean() < 0.003
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sub2", "sub8"])
 def test_flesh_lies_where_the_keypoint_table_has_it(data: Path, name: str) -> None:
     """The table was checked against SMPL-X's surface, so the two bodies agree through it, both hands and soles too."""
@@ -110,9 +107,31 @@ def test_rest_pose_faces_plus_x_with_palms_down() -> None:
 def test_regressor_is_exact_on_its_own_mesh() -> None:
     model = anny.load_model("coarse")
     vertices, anchors = anny._rest(model, anny.fit(model, subject.default_offsets()))
+    anchors = anny._slide_fingers(anchors, subject.default_offsets())
     regressor = anny.joint_regressor(anny._joint_weights(model, vertices, anchors), vertices, anchors)
     np.testing.assert_allclose(regressor @ vertices, anchors, atol=1e-9)
     np.testing.assert_allclose(regressor.sum(1), 1.0)
+
+
+def test_finger_joints_slide_along_annys_fingers() -> None:
+    """Twice the bones in the same proportion change nothing; a longer first segment moves joint 1 outward."""
+    line = np.zeros((52, 3))
+    chain = anny._FINGERS[1]
+    line[chain, 1] = [0.0, 0.10, 0.14, 0.16]  # tip at 0.16 + 0.8 * 0.02 = 0.176
+    offsets = np.zeros((52, 3))
+    offsets[chain[1:], 1] = [0.20, 0.08, 0.04]
+    anchored = [c for c in anny._FINGERS if c is not chain]
+    for other in anchored:
+        line[other, 1], offsets[other[1:], 1] = [0.0, 0.1, 0.2, 0.3], 0.1
+    np.testing.assert_allclose(anny._slide_fingers(line, offsets)[chain], line[chain], atol=1e-12)
+    offsets[chain[1:], 1] = [0.30, 0.08, 0.04]
+    moved = anny._slide_fingers(line, offsets)[chain, 1]
+    np.testing.assert_allclose(moved, 0.176 / 0.452 * np.array([0.0, 0.30, 0.38, 0.42]), atol=1e-12)
+
+
+def test_shares_of_a_chain() -> None:
+    shares = anny._shares(np.array([-1.0, 0.0, 0.5, 1.0, 9.0]), np.array([0.0, 1.0]), 0.1)
+    np.testing.assert_allclose(shares, [[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0.5, 0.5], [0, 0, 1]], atol=1e-12)
 
 
 def test_moving_one_bone_leaves_the_rest_alone() -> None:
@@ -129,11 +148,20 @@ def test_moving_one_bone_leaves_the_rest_alone() -> None:
     assert moved[legs].max() < 1e-9
 
 
+def test_first_build_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import anny as package
+
+    monkeypatch.setattr("anny.paths.get_anny_cache_path", lambda: tmp_path)
+    monkeypatch.setattr(package, "Anny", lambda **_: "the model")
+    assert anny.load_model.__wrapped__("full") == "the model"
+    assert "once, about two minutes" in capsys.readouterr().err
+    (tmp_path / "build_compact_model_data_0.safetensors").touch()
+    anny.load_model.__wrapped__("full")
+    assert capsys.readouterr().err == ""
+
+
 def test_unknown_detail() -> None:
     with pytest.raises(UnknownNameError, match="coarse, full"):
         anny.anny_skin(subject.default_offsets(), detail="fine")
-
-
-def test_nothing_that_physics_needs_imports_anny() -> None:
-    code = "import sys, sim.keypoints, sim.body.skin, sim.body.capsules; sys.exit('anny' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -92,3 +95,8 @@ def test_refuses_another_skeleton() -> None:
     clip = Motion(30.0, np.zeros((2, 3)), np.tile([1.0, 0, 0, 0], (2, 1, 1)), np.zeros((1, 3)), ("root",), (-1,))
     with pytest.raises(MotionError, match="standard 52 joints"):
         load_skin("anny", clip)
+
+
+def test_nothing_that_physics_needs_imports_anny() -> None:
+    code = "import sys, sim.keypoints, sim.body.skin, sim.body.capsules; sys.exit('anny' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

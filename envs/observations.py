@@ -40,56 +40,55 @@ class BodyState:
         return BodyState(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
 
 
+def heading_frame(state: BodyState) -> torch.Tensor:
+    """The pelvis' heading, a turn about z, as matrices that carry heading-frame vectors to the world: [N, 3, 3]."""
+    frame: torch.Tensor = rotations.to_matrix(rotations.heading(state.rotations_w[:, 0]))
+    return frame
+
+
 def proprioception(state: BodyState, heading: torch.Tensor) -> torch.Tensor:
     """Body seen from the pelvis: [N, 1 + 6 + 6 + 2 A + 3 (B - 1)].
 
     Height, pelvis rotation without heading (6D), pelvis velocity and spin, angles, speeds, body positions.
     """
     root = state.positions_w[:, :1]
-    upright = rotations.multiply(rotations.inverse(heading), state.rotations_w[:, 0])
-    return torch.cat(
-        (
-            root[:, 0, 2:],
-            rotations.to_6d(upright),
-            rotations.rotate_inverse(heading, state.velocities_w[:, 0]),
-            0.2 * rotations.rotate_inverse(heading, state.spins_w[:, 0]),
-            state.angles,
-            0.1 * state.speeds,
-            _in_heading(state.positions_w[:, 1:] - root, heading),
-        ),
-        -1,
+    vectors = (
+        _columns(state.rotations_w[:, :1]).flatten(1, 2),
+        state.velocities_w[:, :1],
+        0.2 * state.spins_w[:, :1],
+        state.positions_w[:, 1:] - root,
     )
+    seen = _in_frame(torch.cat(vectors, 1), heading).flatten(1)
+    pelvis, bodies = seen[:, :12], seen[:, 12:]
+    return torch.cat((root[:, 0, 2:], pelvis, state.angles, 0.1 * state.speeds, bodies), -1)
 
 
 def objects(state: BodyState, heading: torch.Tensor) -> torch.Tensor:
     """Movable objects seen from the pelvis: position, 6D rotation, velocity, spin, [N, O * 15]."""
-    frame = heading[:, None]
+    position = state.object_positions_w - state.positions_w[:, :1]
+    axes = _columns(state.object_rotations_w).unbind(-2)
+    vectors = (position, *axes, state.object_velocities_w, 0.2 * state.object_spins_w)
+    seen = _in_frame(torch.cat(vectors, 1), heading).chunk(len(vectors), 1)
+    columns = torch.stack(seen[1:3], -2)
+    return torch.cat([part.flatten(1) for part in (seen[0], columns, *seen[3:])], -1)
+
+
+def difference(state: BodyState, goals: BodyState, heading: torch.Tensor) -> torch.Tensor:
+    """What separates body and objects from L reference frames [N, L, ...]: [N, L * (3 B + 3 + A + O * 6)].
+
+    Of each frame: shift of the bodies, turn of the pelvis, angles, shift of the objects, turn of the objects.
+    """
+    shift = _in_frame(_places(goals) - _places(state)[:, None], heading[:, None])
+    turn = rotations.to_rotvec(rotations.multiply(rotations.inverse(_turns(state))[:, None], _turns(goals)))
+    bodies = state.positions_w.shape[-2]
     parts = (
-        rotations.rotate_inverse(frame, state.object_positions_w - state.positions_w[:, :1]),
-        rotations.to_6d(rotations.multiply(rotations.inverse(frame), state.object_rotations_w)),
-        rotations.rotate_inverse(frame, state.object_velocities_w),
-        0.2 * rotations.rotate_inverse(frame, state.object_spins_w),
+        shift[:, :, :bodies].flatten(2),
+        turn[:, :, 0],
+        goals.angles - state.angles[:, None],
+        shift[:, :, bodies:].flatten(2),
+        turn[:, :, 1:].flatten(2),
     )
-    return torch.cat([part.flatten(1) for part in parts], -1)
-
-
-def difference(state: BodyState, goal: BodyState, heading: torch.Tensor) -> torch.Tensor:
-    """What separates the body and objects from a reference frame: [N, 3 B + 3 + A + O * 6]."""
-    frame = heading[:, None]
-    turn = rotations.to_rotvec(rotations.multiply(rotations.inverse(state.rotations_w[:, 0]), goal.rotations_w[:, 0]))
-    object_turn = rotations.to_rotvec(
-        rotations.multiply(rotations.inverse(state.object_rotations_w), goal.object_rotations_w)
-    )
-    return torch.cat(
-        (
-            _in_heading(goal.positions_w - state.positions_w, heading),
-            turn,
-            goal.angles - state.angles,
-            rotations.rotate_inverse(frame, goal.object_positions_w - state.object_positions_w).flatten(1),
-            object_turn.flatten(1),
-        ),
-        -1,
-    )
+    return torch.cat(parts, -1).flatten(1)
 
 
 def contact(forces_w: torch.Tensor, hands: list[int], required: torch.Tensor) -> torch.Tensor:
@@ -98,5 +97,21 @@ def contact(forces_w: torch.Tensor, hands: list[int], required: torch.Tensor) ->
     return torch.cat((force, required), -1)
 
 
-def _in_heading(vectors_w: torch.Tensor, heading: torch.Tensor) -> torch.Tensor:
-    return rotations.rotate_inverse(heading[:, None], vectors_w).flatten(1)
+def _in_frame(vectors_w: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
+    """World vectors [..., K, 3] as seen in frames [..., 3, 3]."""
+    return vectors_w @ frame
+
+
+def _columns(rotation: torch.Tensor) -> torch.Tensor:
+    """First two axes of rotations [..., 4], whose coordinates are the 6D representation: [..., 2, 3]."""
+    return rotations.to_6d(rotation).unflatten(-1, (2, 3))
+
+
+def _places(state: BodyState) -> torch.Tensor:
+    """Bodies, then objects: [..., B + O, 3]."""
+    return torch.cat((state.positions_w, state.object_positions_w), -2)
+
+
+def _turns(state: BodyState) -> torch.Tensor:
+    """Pelvis, then objects: [..., 1 + O, 4]."""
+    return torch.cat((state.rotations_w[..., :1, :], state.object_rotations_w), -2)

@@ -11,7 +11,6 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.policies import BasePolicy
 
-from envs.observations import BodyState
 from envs.vec import TrackingVecEnv
 from sim.errors import RunError
 from sim.files import atomic_path
@@ -54,7 +53,7 @@ def save_training(path: Path, model: PPO, env: TrackingVecEnv, history: list[tup
         "failure_rate": torch.as_tensor(task.starts.failure_rate),
         "state": torch.as_tensor(task._state),
         "action": task._action,
-        "observed": {n: getattr(task._observed, n) for n in BodyState.__dataclass_fields__},
+        "rows": task._rows,
         "unstable": task.unstable_count,
     }
     _write(path, value)
@@ -83,7 +82,7 @@ def load_training(path: Path, model: PPO, env: TrackingVecEnv) -> tuple[list[lis
     task.frames, task.begun = value["frames"].numpy(), value["begun"].numpy()
     task.starts.failure_rate = value["failure_rate"].numpy()
     task._state, task._action = value["state"].numpy(), value["action"]
-    task._observed = BodyState(**value["observed"])
+    task._rows = value["rows"]
     task.unstable_count = value["unstable"]
     return value["history"], value["seconds"]
 

@@ -75,7 +75,7 @@ class Evaluator:
         frames = np.zeros(count, np.int64) if frames is None else frames
         observation = task.reset(frames)
         alive = np.ones(count, bool)
-        rows = [(frames.copy(), alive.copy(), task._observed, task.goals[torch.as_tensor(frames)])]
+        rows = [(frames.copy(), alive.copy(), task.observed, task.goals[torch.as_tensor(frames)])]
         completed, ended_by = np.zeros(count, bool), [""] * count
         while alive.any():
             action = torch.zeros(count, task.num_actions) if policy is None else _mean_action(policy, observation)

@@ -17,13 +17,17 @@ class PpoConfig:
         steps_per_env: control steps an environment takes per update.
         batch_size: samples per gradient step.
         epochs: passes over the samples of an update.
-        learning_rate: of Adam, constant.
+        learning_rate: of Adam, at the start.
+        desired_kl: the learning rate is cut or raised by half after an update whose divergence between old and new
+            policy was more than twice or less than half of this; 0 keeps it constant. With 63 actions a constant rate
+            that suits one phase of learning lets the policy jump (KL > 1) in another.
         gamma, gae_lambda: discount, and lambda of generalised advantage estimation.
         clip_range: of the probability ratio.
-        target_kl: an update's epochs end early beyond this divergence; 0 never.
         deviation: standard deviation of the actions at the start, in units of the action.
         learn_deviation: whether the deviation is learned or stays.
         layers: hidden layers of policy and of value network.
+        scale_rewards: multiply rewards by 1 - gamma, so that values lie in [0, 1] like the rewards themselves and the
+            value network's gradients don't use up the clipping norm that both networks share.
         value_weight: of the value loss; entropy_weight: of the entropy bonus.
         max_grad_norm: gradient clipping.
     """
@@ -31,14 +35,15 @@ class PpoConfig:
     steps_per_env: int = 24
     batch_size: int = 768
     epochs: int = 4
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
+    desired_kl: float = 0.02
     gamma: float = 0.97
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    target_kl: float = 0.0
     deviation: float = 0.17
     learn_deviation: bool = False
     layers: tuple[int, ...] = (512, 256)
+    scale_rewards: bool = True
     value_weight: float = 0.5
     entropy_weight: float = 0.0
     max_grad_norm: float = 1.0

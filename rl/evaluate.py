@@ -77,7 +77,8 @@ def evaluate(reference: Reference, config: TrainConfig, policy: Path, *, episode
     figures = figures_of(reference, simulation, clean, perturbed, touch_force=config.task.touch_force)
     report = reference.report
     masses = ", ".join(f"{name} {mass:.2g} kg" for name, mass in report.object_masses_kg.items())
-    friction = ", ".join(f"friction {value:.2g}" for value in sorted(set(report.object_frictions.values())))
+    friction = ", ".join(f"{value:.2g}" for value in sorted(set(report.object_frictions.values())))
+    surfaces = f"friction of objects {friction or '-'}, of hands {report.hand_friction:.2g}"
     verdict = judge(
         completion=figures["completion"]["value"],
         perturbed_completion=figures["completion_perturbed"]["value"],
@@ -86,7 +87,7 @@ def evaluate(reference: Reference, config: TrainConfig, policy: Path, *, episode
         object_deg=_value(figures, "object_rotation_error"),
         contact_recall=_value(figures, "contact_recall"),
         source_mpjpe_mm=report.joint_shift_mean_mm,
-        assumptions=f"no assistance; body {report.body_mass_kg:.0f} kg; {masses or 'no object'}; {friction or 'floor'}",
+        assumptions=f"no assistance; body {report.body_mass_kg:.0f} kg; {masses or 'no object'}; {surfaces}",
     )
     rows = [
         {"start": "frame 0", "completion": float(clean.completion()[0]), "ended_by": clean.ended_by[0] or "clip's end"},

@@ -13,8 +13,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 class RunningNorm(BaseFeaturesExtractor):
     """Observations shifted and scaled to zero mean and unit variance, clipped to +-5.
 
-    The statistics change only by `update`, between a rollout and its learning step, so that the probability ratio of
-    PPO compares policies that see the same input.
+    The statistics change only by `update`, which belongs between a learning step and the next rollout: PPO's ratio then
+    compares policies that see the same input.
     """
 
     mean: torch.Tensor

@@ -33,6 +33,9 @@ PROGRESS_COLUMNS = (
 )  # fmt: skip
 
 
+_LEARNING_RATES = (1e-6, 1e-2)
+
+
 class Progress(NamedTuple):
     """One evaluation from frame 0, as reported while training and written to progress.csv.
 
@@ -97,7 +100,8 @@ def train(
     reference = retarget(motion, config.scene, config.retarget)
     if not resume:
         _begin_folder(run, motion, reference, config)
-    env = TrackingVecEnv(TrackingTask(reference, config.task, seed=config.seed))
+    scale = 1.0 - config.ppo.gamma if config.ppo.scale_rewards else 1.0
+    env = TrackingVecEnv(TrackingTask(reference, config.task, seed=config.seed), reward_scale=scale)
     model = build_model(env, config, log=run.tensorboard)
     trainer = _Trainer(run, config, reference, on_progress, on_steps)
     if resume:
@@ -123,7 +127,6 @@ def build_model(env: TrackingVecEnv, config: TrainConfig, *, log: Path | None = 
         gamma=p.gamma,
         gae_lambda=p.gae_lambda,
         clip_range=p.clip_range,
-        target_kl=p.target_kl or None,
         ent_coef=p.entropy_weight,
         vf_coef=p.value_weight,
         max_grad_norm=p.max_grad_norm,
@@ -178,6 +181,7 @@ class _Trainer(BaseCallback):
         self.history: list[Progress] = []
         self.ended_by = ""
         self.seconds, self.learner_seconds = 0.0, 0.0
+        self.learning_rate = config.ppo.learning_rate
         self._rollout_began = self._learning_began = 0.0
         self._mark = time.perf_counter()
         self._saved_at = 0
@@ -194,6 +198,8 @@ class _Trainer(BaseCallback):
     def _on_rollout_start(self) -> None:
         """The learning step, if there was one, has just ended."""
         self._tick(learning=self.num_timesteps > 0 and self._learning_began > 0)
+        self._adapt_learning_rate()
+        self._normalise()
         due = self.history[-1].steps + self.config.evaluate_every if self.history else 0
         if self.num_timesteps >= due:
             self._evaluate()
@@ -210,16 +216,38 @@ class _Trainer(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         self._tick(learning=False)
-        observations = torch.as_tensor(self._ppo.rollout_buffer.observations).flatten(0, 1)
-        extractor = self._ppo.policy.features_extractor
-        assert isinstance(extractor, RunningNorm)
-        extractor.update(observations)
         for name, total in self.env.term_sums.items():
             self.logger.record(f"reward/{name}", total / self.env.term_steps)
         self.env.term_sums, self.env.term_steps = {}, 0
         self.logger.record("physics/unstable", self.env.task.unstable_count)
         self.logger.dump(self.num_timesteps)
         self._learning_began = time.perf_counter()
+
+    def _normalise(self) -> None:
+        """Learn the observations' moments from the last rollout, now that the update which used the old ones is over."""
+        extractor, buffer = self._ppo.policy.features_extractor, self._ppo.rollout_buffer
+        assert isinstance(extractor, RunningNorm)
+        seen = buffer.observations if buffer.full else np.asarray(self._ppo._last_obs)
+        if buffer.full or extractor.count < 1.0:
+            extractor.update(torch.as_tensor(seen).reshape(-1, extractor.features_dim))
+
+    def _adapt_learning_rate(self) -> None:
+        """Hold the divergence of an update near what is desired (the rule of rsl_rl's adaptive schedule)."""
+        desired, divergence = self.config.ppo.desired_kl, self.logger.name_to_value.get("train/approx_kl")
+        if not desired or divergence is None:
+            return
+        if divergence > 2.0 * desired:
+            self.learning_rate = max(self.learning_rate / 1.5, _LEARNING_RATES[0])
+        elif divergence < 0.5 * desired:
+            self.learning_rate = min(self.learning_rate * 1.5, _LEARNING_RATES[1])
+        self._use_learning_rate(self._ppo, self.learning_rate)
+
+    def _use_learning_rate(self, model: PPO, rate: float) -> None:
+        """From the next update on; the optimiser's state carries it into checkpoints."""
+        self.learning_rate = rate
+        model.lr_schedule = lambda _: rate
+        for group in model.policy.optimizer.param_groups:
+            group["lr"] = rate
 
     @property
     def _ppo(self) -> PPO:
@@ -284,6 +312,7 @@ class _Trainer(BaseCallback):
         rows, self.seconds = checkpoints.load_training(self.run.checkpoint, model, env)
         self.history = [Progress(*row) for row in rows]
         self._saved_at = model.num_timesteps
+        self._use_learning_rate(model, float(model.policy.optimizer.param_groups[0]["lr"]))
 
 
 def _rank(progress: Progress) -> tuple[float, float]:

@@ -39,7 +39,6 @@ class ContactFitConfig:
 
     Attributes:
         passes: rounds of measuring and moving; 0 leaves the motion as it is.
-        depth: m that a touching hand is pressed into the surface, so that the PD target keeps pushing.
         tolerance: m of gap that is left alone.
         max_shift: m, the furthest that a wrist is moved.
         fade_seconds: time in which a correction grows before a contact and dies after it.
@@ -47,7 +46,6 @@ class ContactFitConfig:
     """
 
     passes: int = 4
-    depth: float = 0.0
     tolerance: float = 0.002
     max_shift: float = 0.10
     fade_seconds: float = 0.3
@@ -73,7 +71,7 @@ def hand_contact(motion: Motion) -> np.ndarray:
 
 
 def _is_hand(name: str, side: str) -> bool:
-    return name.startswith(side) and (JOINT_INDEX[name] in skeleton.FINGER_JOINTS or name.endswith("wrist"))
+    return name.startswith(side) and humanoid.is_hand(JOINT_INDEX[name])
 
 
 def hand_gaps(motion: Motion, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
@@ -197,14 +195,12 @@ def _wanted(
     gaps: np.ndarray, ways: np.ndarray, touching: np.ndarray, config: ContactFitConfig, fps: float
 ) -> np.ndarray:
     """[T, 2, 3] m: the correction of this pass, continued between and faded around the frames that ask for one."""
-    unit = ways / np.maximum(np.linalg.norm(ways, axis=-1, keepdims=True), 1e-9) * np.sign(gaps)[..., None]
-    missing = gaps + config.depth
-    asks = (touching & (np.abs(missing) > config.tolerance) & (gaps < config.max_shift)) | (gaps < 0)
-    wanted = np.where((touching | (gaps < 0))[..., None], unit * np.where(touching, missing, gaps)[..., None], 0.0)
+    asks = (touching & (np.abs(gaps) > config.tolerance) & (gaps < config.max_shift)) | (gaps < 0)
+    wanted = np.where((touching | (gaps < 0))[..., None], ways, 0.0)
     corrections = np.zeros_like(wanted)
     frames = np.arange(len(gaps))
     for side in range(2):
-        known = np.flatnonzero(asks[:, side] | touching[:, side])
+        known = np.flatnonzero(asks[:, side] | (touching[:, side] & (gaps[:, side] < config.max_shift)))
         if not len(known) or not asks[:, side].any():
             continue
         nearest = np.abs(frames[:, None] - known).min(1) / fps

@@ -23,6 +23,8 @@ from sim.skeleton import JOINT_NAMES
 _STANDING_HEIGHT = 0.025
 _RESTING_HEIGHT = 0.015
 _SLIDING_SPEED = 0.05
+GRIP = 0.5
+"""Share of the friction cone that hands count on: the rest is the reserve against slipping."""
 _LEVER = 0.3
 """m; weighs torques against forces when a wrench is shared out."""
 _HAND_EFFORT, _FLOOR_EFFORT = 3e-2, 3e-3
@@ -126,7 +128,7 @@ def _pushing(scene: Scene, data: mujoco.MjData, contacts: HandContacts, t: int) 
         wrench = data.qfrc_inverse[first : first + 6].copy()
         wrench[3:] = data.xmat[body].reshape(3, 3) @ wrench[3:]
         friction = scene.frictions[name]
-        rays = [_cone(-contacts.normals_w[t, p], friction) for p in touching]
+        rays = [_cone(-contacts.normals_w[t, p], GRIP * scene.hand_friction) for p in touching]
         points = [contacts.points_w[t, p] for p in touching]
         floor_points, floor_rays = _support(model, data, body, friction)
         forces = np.concatenate((*rays, *floor_rays)) if floor_rays else np.concatenate(rays)

@@ -29,9 +29,8 @@ _GAINS = {
     "hip": 800.0, "knee": 800.0, "ankle": 800.0, "foot": 500.0, "spine1": 1000.0, "spine2": 1000.0, "spine3": 1000.0,
     "neck": 500.0, "head": 500.0, "collar": 500.0, "shoulder": 500.0, "elbow": 500.0, "wrist": 300.0,
 }  # fmt: skip
-"""Proportional gains, N m/rad (InterMimic's humanoid); derivative gains are a tenth of them, in seconds."""
+"""Proportional gains, N m/rad (InterMimic's humanoid); fingers 100."""
 _FINGER_GAIN = 100.0
-_DAMPING_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,18 @@ class HumanoidConfig:
     Attributes:
         hands: `mitten` (fingers rigid, 63 actuated degrees of freedom) or `full` (153).
         gain_scale: factor on all PD gains.
+        damping_seconds: derivative over proportional gain, s.
         torque_limit_scale: torque limit as a multiple of the gain at one radian of error.
         armature: kg m^2 added to every hinge's inertia.
+        hand_friction: sliding friction of the hands against whatever they touch (dry skin on cardboard or wood).
     """
 
     hands: Hands = "mitten"
     gain_scale: float = 0.5
+    damping_seconds: float = 0.03
     torque_limit_scale: float = 1.0
     armature: float = 0.02
+    hand_friction: float = 1.0
 
 
 def simulated_joints(hands: Hands) -> tuple[int, ...]:
@@ -93,7 +96,7 @@ def add_humanoid(
             _add_actuators(spec, joint, config)
         for geom in geoms:
             if geom.joint == joint:
-                _add_geom(bodies[joint], geom)
+                _add_geom(bodies[joint], geom, config)
     return geoms
 
 
@@ -110,14 +113,21 @@ def _add_actuators(spec: mujoco.MjSpec, joint: int, config: HumanoidConfig) -> N
     for axis in AXES:
         name = f"{JOINT_NAMES[joint]}_{axis}"
         actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-        actuator.set_to_position(kp=kp, kv=kp * _DAMPING_SECONDS)
+        actuator.set_to_position(kp=kp, kv=kp * config.damping_seconds)
         actuator.forcelimited = True
         actuator.forcerange = np.array([-limit, limit])
 
 
-def _add_geom(body: mujoco.MjsBody, geom: BodyGeom) -> None:
+def is_hand(joint: int) -> bool:
+    """A wrist or finger joint."""
+    return joint in skeleton.FINGER_JOINTS or JOINT_NAMES[joint].endswith("wrist")
+
+
+def _add_geom(body: mujoco.MjsBody, geom: BodyGeom, config: HumanoidConfig) -> None:
     size = np.zeros(3)
     size[: len(geom.size)] = geom.size
+    # The higher priority's friction rules in a contact: hands (3) over objects (2) over the floor (1).
+    hand = {"priority": 3, "friction": np.array([config.hand_friction, 0.005, 0.0001])} if is_hand(geom.joint) else {}
     body.add_geom(
         type=_GEOM_TYPES[geom.kind],
         pos=geom.position_b,
@@ -127,6 +137,7 @@ def _add_geom(body: mujoco.MjsBody, geom: BodyGeom) -> None:
         contype=CONTACT_BODY,
         conaffinity=1,
         rgba=np.array([0.72, 0.72, 0.75, 1.0]),
+        **hand,
     )
 
 

@@ -12,7 +12,7 @@ from sim import rotations, skeleton
 from sim.body.capsules import FOOT_JOINTS, FootStance, body_mass, default_stance, measure_stance
 from sim.contact_fit import ContactFitConfig, FitResult, fit_contacts, hand_contact_points
 from sim.errors import SimulationError
-from sim.feedforward import pd_targets
+from sim.feedforward import pd_targets, sole_corners
 from sim.motion import Motion, MotionObject
 from sim.scene import Scene, SceneConfig, build_scene, motion_to_qpos, velocities
 from sim.subject import default_offsets
@@ -50,8 +50,8 @@ class RetargetReport:
         hand_gap_mm: per hand, median signed distance to the object over frames labelled as contact; negative inside.
         hand_gap_before_mm: the same before the fit.
         penetration_max_mm, penetration_before_mm: deepest hand inside an object, over all frames.
-        foot_gap_mm: 5th percentile of the lowest sole point's height over the floor; negative inside.
-        body_mass_kg, object_masses_kg, object_frictions: what physics will use.
+        foot_gap_mm: median over the frames of the lowest sole point's height over the floor; negative inside.
+        body_mass_kg, object_masses_kg, object_frictions, hand_friction: what physics will use.
     """
 
     joint_shift_mean_mm: float
@@ -67,6 +67,7 @@ class RetargetReport:
     body_mass_kg: float
     object_masses_kg: dict[str, float]
     object_frictions: dict[str, float]
+    hand_friction: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ def retarget(
         SimulationError: another skeleton than the standard one, or MuJoCo refuses the scene.
     """
     scene_config, config = scene_config or SceneConfig(), config or RetargetConfig()
-    if motion.joint_names != skeleton.JOINT_NAMES:
+    if motion.joint_names != skeleton.JOINT_NAMES or motion.parents != skeleton.PARENTS:
         raise SimulationError("retargeting needs the standard 52-joint skeleton; import the motion with Touchstone")
     source = motion.resample(CONTROL_HZ)
     fitted, stance = _fit_body(source, config)
@@ -126,7 +127,7 @@ def retarget(
         contacts=hand_contact_points(fitted, scene) if config.push_objects else None,
         torque_share=config.feedforward,
     )
-    report = _report(source, fitted, scene, fit, stance)
+    report = _report(source, fitted, scene, fit)
     return Reference(fitted, source, scene, qpos, qvel, targets, report)
 
 
@@ -173,7 +174,17 @@ def _settling_shift(item: MotionObject, lowest: np.ndarray, fps: float) -> np.nd
     return np.stack((np.zeros_like(gap), np.zeros_like(gap), gap), -1)
 
 
-def _report(source: Motion, fitted: Motion, scene: Scene, fit: FitResult, stance: FootStance) -> RetargetReport:
+def _lowest_sole(motion: Motion, scene: Scene) -> np.ndarray:
+    """[T] m, height of the lowest corner of the soles over the floor."""
+    heights = []
+    for name, corners_b in sole_corners(scene.geoms):
+        joint = skeleton.JOINT_INDEX[name]
+        corners = rotations.rotate(motion.joint_rotations_w[:, joint, None], corners_b[None])
+        heights.append(motion.joint_positions_w[:, joint, 2] + corners[..., 2].min(1))
+    return np.min(heights, axis=0)
+
+
+def _report(source: Motion, fitted: Motion, scene: Scene, fit: FitResult) -> RetargetReport:
     body = list(skeleton.BODY_JOINTS)
     shift = np.linalg.norm(fitted.joint_positions_w - source.joint_positions_w, axis=-1)[:, body] * 1000.0
     turn = np.degrees(rotations.angle_between(source.joint_rotations_b, fitted.joint_rotations_b))[:, body]
@@ -181,7 +192,6 @@ def _report(source: Motion, fitted: Motion, scene: Scene, fit: FitResult, stance
         np.linalg.norm(a.position_w - b.position_w, axis=-1).max() * 1000.0
         for a, b in zip(source.objects, fitted.objects, strict=True)
     ]
-    feet = fitted.joint_positions_w[:, list(FOOT_JOINTS), 2] - stance.heights
     return RetargetReport(
         joint_shift_mean_mm=float(shift.mean()),
         joint_shift_max_mm=float(shift.max()),
@@ -192,8 +202,9 @@ def _report(source: Motion, fitted: Motion, scene: Scene, fit: FitResult, stance
         hand_gap_before_mm=fit.gap_before_mm,
         penetration_max_mm=fit.penetration_after_mm,
         penetration_before_mm=fit.penetration_before_mm,
-        foot_gap_mm=float(np.percentile(feet.min(1), 5) * 1000.0),
+        foot_gap_mm=float(np.median(_lowest_sole(fitted, scene)) * 1000.0),
         body_mass_kg=body_mass(fitted.offsets),
         object_masses_kg=scene.masses,
         object_frictions=scene.frictions,
+        hand_friction=scene.hand_friction,
     )

@@ -41,8 +41,9 @@ class SceneConfig:
         floor_friction: sliding friction of the floor against the body.
         object_mass: kg; overrides the motion's mass and density.
         object_density: kg/m^3 of hull volume, where neither the motion nor `object_mass` gives a mass (hollow goods).
-        object_friction: sliding friction of objects, against hands and floor alike; overrides the motion's.
-        default_friction: used where neither `object_friction` nor the motion gives one.
+        object_friction: sliding friction of objects against the floor, each other and all of the body but its hands;
+            overrides the motion's.
+        default_friction: used where neither `object_friction` nor the motion gives one (the seed's Table 7).
         max_hulls: convex parts per mesh.
         solver_iterations: at most so many Newton steps per simulation step.
     """
@@ -53,7 +54,7 @@ class SceneConfig:
     object_mass: float | None = None
     object_density: float = DEFAULT_DENSITY
     object_friction: float | None = None
-    default_friction: float = 0.8
+    default_friction: float = 0.6
     max_hulls: int = MAX_HULLS
     solver_iterations: int = 10
 
@@ -72,7 +73,7 @@ class Scene:
             objects, static ones included, and never on the floor.
         geoms: the humanoid's collision shapes.
         assets: collision assets of all objects of the motion, by name.
-        masses: kg of the movable objects; frictions: of all objects, as simulated.
+        masses: kg of the movable objects; frictions: of all objects, as simulated; hand_friction: of the hands.
     """
 
     model: mujoco.MjModel
@@ -85,6 +86,7 @@ class Scene:
     assets: dict[str, ObjectAsset]
     masses: dict[str, float]
     frictions: dict[str, float]
+    hand_friction: float
 
 
 def build_scene(
@@ -135,8 +137,18 @@ def build_scene(
         raise SimulationError(f"MuJoCo refuses the scene: {error}") from error
     body_frames, object_frames, contact_force = _sensor_slices(len(joints), len(movable), len(objects))
     return Scene(
-        model, joints, movable, body_frames, object_frames, contact_force, geoms, assets, masses, frictions
-    )  # fmt: skip
+        model=model,
+        joints=joints,
+        object_names=movable,
+        body_frames=body_frames,
+        object_frames=object_frames,
+        contact_force=contact_force,
+        geoms=geoms,
+        assets=assets,
+        masses=masses,
+        frictions=frictions,
+        hand_friction=config.humanoid.hand_friction,
+    )
 
 
 def _set_options(spec: mujoco.MjSpec, config: SceneConfig) -> None:
@@ -165,7 +177,7 @@ def _first(*values: float | None) -> float | None:
 
 
 def _add_object(spec: mujoco.MjSpec, item: MotionObject, asset: ObjectAsset, friction: float) -> None:
-    """One body in the frame of the object's mesh; its friction rules over that of whatever it touches."""
+    """One body in the frame of the object's mesh; its friction rules over that of everything but hands."""
     pose = {"pos": item.position_w[0], "quat": item.rotation_w[0]} if item.is_static else {}
     body = spec.worldbody.add_body(name=f"object_{item.name}", **pose)
     if not item.is_static:

@@ -15,6 +15,7 @@ import torch
 
 from envs.observations import BodyState
 from sim import rotations
+from sim.errors import SimulationError
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ def tracking_reward(
             errors[name] = action_change.square().mean(-1)
         else:
             errors[name] = _PLAIN[name](state, goal)
+    if not errors:
+        raise SimulationError("the reward has no term: give one of them a weight (without objects, one of the body's)")
     kernels = {name: torch.exp(-getattr(config, name).scale * error) for name, error in errors.items()}
     return combine(kernels, config), kernels
 

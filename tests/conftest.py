@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from generate.authored import author_box_push
 from sim import rotations, subject
 from sim.contact_graph import ContactGraph
 from sim.geometry import Primitive
 from sim.motion import Motion, MotionObject
+from sim.retarget import Reference, retarget
 
 DATA = Path(os.environ.get("TOUCHSTONE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
@@ -47,3 +49,15 @@ def carrying_motion() -> Callable[..., Motion]:
     The palms touch the box, the left from frame 2, the right from frame 3, both until the fourth frame from the end.
     """
     return _carrying_motion
+
+
+@pytest.fixture(scope="session")
+def push_clip() -> Motion:
+    """40 frames of the authored clip: the hands reach the box and begin to push it (labelled from frame 17)."""
+    return author_box_push().slice(60, 100)
+
+
+@pytest.fixture(scope="session")
+def push(push_clip: Motion) -> Reference:
+    """`push_clip` as a reference. Its PD targets alone carry it through."""
+    return retarget(push_clip)

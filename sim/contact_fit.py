@@ -29,6 +29,7 @@ _CANDIDATES = 4
 _PUSHING_POINTS = 6
 _PUSHING_REACH = 0.015
 _IK_STEPS = 4
+_STRAIGHT = 0.99
 _POSTURE_COSTS = {"collar": 1.0, "shoulder": 0.1, "elbow": 0.1, "wrist": 0.1}
 """How much each joint of the arm, chest outwards, resists leaving its pose, against 10 per metre at the wrist."""
 
@@ -171,6 +172,7 @@ def fit_contacts(motion: Motion, scene: Scene, config: ContactFitConfig) -> FitR
         shift = shift + _wanted(gaps, ways, touching, config, motion.fps)
         length = np.linalg.norm(shift, axis=-1, keepdims=True)
         shift = shift * np.minimum(1.0, config.max_shift / np.maximum(length, 1e-9))
+        shift = _within_reach(motion, wrists + shift) - wrists
         moved = np.linalg.norm(shift, axis=-1).max(1) > 1e-4
         if not moved.any():
             break
@@ -211,6 +213,20 @@ def _wanted(
                 filled * fade, config.smoothing_seconds * fps, mode="nearest"
             )
     return corrections
+
+
+def _within_reach(motion: Motion, wrists_w: np.ndarray) -> np.ndarray:
+    """[T, 2, 3] m, drawn in to where arms that are nearly straight, or as straight as they were, still reach.
+
+    Inverse kinematics turns elbows over for targets that are out of reach.
+    """
+    shoulders, elbows, hands = ([JOINT_INDEX[f"{s}_{part}"] for s in SIDES] for part in ("shoulder", "elbow", "wrist"))
+    start = motion.joint_positions_w[:, shoulders]
+    length = np.linalg.norm(motion.offsets[elbows], axis=-1) + np.linalg.norm(motion.offsets[hands], axis=-1)
+    before = np.linalg.norm(motion.joint_positions_w[:, hands] - start, axis=-1)
+    arm = wrists_w - start
+    farthest = np.maximum(_STRAIGHT * length, before) / np.maximum(np.linalg.norm(arm, axis=-1), 1e-9)
+    return start + arm * np.minimum(1.0, farthest)[..., None]
 
 
 def _arm_model(offsets: np.ndarray) -> mujoco.MjModel:

@@ -83,13 +83,25 @@ def hull_distance(hulls: tuple[Mesh, ...], points: np.ndarray) -> np.ndarray:
     """Distance to the union of convex hulls as physics feels it, m: [..., 3] -> [...], negative inside.
 
     Inside a hull it is the exact depth in that hull; outside it is the distance to the farthest face plane, which is
-    exact over faces and too small near edges and corners (never more than the true distance).
+    exact over faces and too small near edges and corners (never more than the true distance). Hulls whose bounding box
+    is further away than what another hull gave are not asked.
     """
     flat = np.asarray(points, np.float64).reshape(-1, 3)
+    away = np.stack([_box_distance(hull.vertices, flat) for hull in hulls])
+    nearest = away.argmin(0)
     best = np.full(len(flat), np.inf)
-    for hull in hulls:
-        np.minimum(best, plane_distance(hull.vertices, flat), out=best)
+    for nearest_first in (True, False):
+        for h, hull in enumerate(hulls):
+            asked = nearest == h if nearest_first else (nearest != h) & (away[h] <= np.maximum(best, 0.0))
+            if asked.any():
+                best[asked] = np.minimum(best[asked], plane_distance(hull.vertices, flat[asked]))
     return best.reshape(np.shape(points)[:-1])
+
+
+def _box_distance(vertices: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Distance of points [P, 3] to the bounding box of vertices [V, 3], m: [P]; 0 inside."""
+    outside = np.maximum(vertices.min(0) - points, points - vertices.max(0)).clip(min=0.0)
+    return np.asarray(np.sqrt(np.einsum("pi,pi->p", outside, outside)))
 
 
 def plane_distance(vertices: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -122,3 +122,24 @@ def test_a_table_keeps_its_legs_apart() -> None:
     samples = trimesh.sample.sample_surface(table(), 5000, seed=0)[0]
     assert np.abs(convex.hull_distance(parts, samples)).mean() < 0.003
     assert convex.hull_distance(parts, np.array([[0.0, 0.0, 0.2]]))[0] > 0.1  # between the legs
+
+
+def test_hull_distance_of_a_union_is_the_deepest_inside_and_never_too_large_outside() -> None:
+    """Boxes of half lengths, some overlapping, whose exact distance is known."""
+    rng = np.random.default_rng(3)
+    centres, halves = rng.uniform(-1, 1, (8, 3)), rng.uniform(0.1, 0.5, (8, 3))
+    hulls = []
+    for centre, half in zip(centres, halves, strict=True):
+        box = as_mesh(trimesh.creation.box(extents=2 * half))
+        hulls.append(Mesh(box.vertices + centre, box.faces))
+    points = rng.normal(scale=1.0, size=(4000, 3))
+    beyond = np.abs(points[:, None] - centres) - halves
+    depth = beyond.max(-1)
+    exact = np.linalg.norm(beyond.clip(min=0.0), axis=-1) + depth.clip(max=0.0)
+    found = convex.hull_distance(tuple(hulls), points)
+    inside = exact.min(1) < 0
+    assert inside.sum() > 200
+    np.testing.assert_allclose(found[inside], depth.min(1)[inside], atol=1e-9)
+    assert (found <= exact.min(1) + 1e-9).all()
+    assert (found[~inside] >= depth.min(1)[~inside] - 1e-9).all()
+    assert (found[~inside] > 0).all()

@@ -36,18 +36,28 @@ class Command:
     def run(self) -> None:
         """Train, show progress, and say where the run lies and what comes next."""
         from rl.progress import training_progress
+        from rl.runs import RunFolder, load_config
         from rl.train import train
         from sim.motion import Motion
 
-        motion = Motion.load(self.motion)
-        with training_progress(self.config) as show:
-            result = train(
-                motion,
-                self.output,
-                self.config,
-                resume=self.resume,
-                on_progress=show.on_progress,
-                on_steps=show.on_steps,
-            )
+        run, config = RunFolder(self.output), self.config
+        if self.resume:
+            run.require(run.config, run.motion, run.checkpoint)
+            config = load_config(run.config, TrainConfig)
+        motion = Motion.load(run.motion if self.resume else self.motion)
+        try:
+            with training_progress(config) as show:
+                result = train(
+                    motion,
+                    self.output,
+                    config,
+                    resume=self.resume,
+                    on_progress=show.on_progress,
+                    on_steps=show.on_steps,
+                )
+        except KeyboardInterrupt:
+            if run.checkpoint.exists():
+                sys.stdout.write(f"Stopped. Go on with: touchstone train {self.motion} -o {self.output} --resume\n")
+            raise
         ended = {"mastered": "mastered", "steps": "step budget spent", "minutes": "time budget spent"}[result.ended_by]
         sys.stdout.write(f"{ended}. Next: touchstone evaluate {self.output}\n")

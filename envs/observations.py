@@ -40,6 +40,29 @@ class BodyState:
         return BodyState(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
 
 
+@dataclass(frozen=True)
+class Waypoints:
+    """What a policy is told of L reference frames ahead, world frame.
+
+    Attributes:
+        places_w [..., L, B + O, 3]: bodies, then objects; turns_w [..., L, 1 + O, 4]: pelvis, then objects.
+        angles [..., L, A] rad: hinges.
+    """
+
+    places_w: torch.Tensor
+    turns_w: torch.Tensor
+    angles: torch.Tensor
+
+    @classmethod
+    def of(cls, goals: BodyState) -> Waypoints:
+        """From reference states [..., L, ...]."""
+        return cls(_places(goals), _turns(goals), goals.angles.contiguous())
+
+    def at(self, frames: torch.Tensor) -> Waypoints:
+        """Those of frames [N]."""
+        return Waypoints(*(x.index_select(0, frames) for x in (self.places_w, self.turns_w, self.angles)))
+
+
 def heading_frame(state: BodyState) -> torch.Tensor:
     """The pelvis' heading, a turn about z, as matrices that carry heading-frame vectors to the world: [N, 3, 3]."""
     frame: torch.Tensor = rotations.to_matrix(rotations.heading(state.rotations_w[:, 0]))
@@ -73,27 +96,28 @@ def objects(state: BodyState, heading: torch.Tensor) -> torch.Tensor:
     return torch.cat([part.flatten(1) for part in (seen[0], columns, *seen[3:])], -1)
 
 
-def difference(state: BodyState, goals: BodyState, heading: torch.Tensor) -> torch.Tensor:
-    """What separates body and objects from L reference frames [N, L, ...]: [N, L * (3 B + 3 + A + O * 6)].
+def difference(state: BodyState, ahead: Waypoints, heading: torch.Tensor) -> torch.Tensor:
+    """What separates body and objects from L reference frames: [N, L * (3 B + 3 + A + O * 6)].
 
     Of each frame: shift of the bodies, turn of the pelvis, angles, shift of the objects, turn of the objects.
     """
-    shift = _in_frame(_places(goals) - _places(state)[:, None], heading[:, None])
-    turn = rotations.to_rotvec(rotations.multiply(rotations.inverse(_turns(state))[:, None], _turns(goals)))
+    shift = ahead.places_w - _places(state)[:, None]
+    shift = _in_frame(shift.flatten(1, 2), heading).view_as(shift)
+    turn = rotations.to_rotvec(rotations.multiply(rotations.inverse(_turns(state))[:, None], ahead.turns_w))
     bodies = state.positions_w.shape[-2]
     parts = (
         shift[:, :, :bodies].flatten(2),
         turn[:, :, 0],
-        goals.angles - state.angles[:, None],
+        ahead.angles - state.angles[:, None],
         shift[:, :, bodies:].flatten(2),
         turn[:, :, 1:].flatten(2),
     )
     return torch.cat(parts, -1).flatten(1)
 
 
-def contact(forces_w: torch.Tensor, hands: list[int], required: torch.Tensor) -> torch.Tensor:
+def contact(forces_w: torch.Tensor, hands: torch.Tensor, required: torch.Tensor) -> torch.Tensor:
     """Hands: squashed force on the objects and whether the next frame asks for contact, [N, 2 H]."""
-    force = torch.tanh(forces_w[:, hands].norm(dim=-1) / 50.0)
+    force = torch.tanh(forces_w.index_select(1, hands).norm(dim=-1) / 50.0)
     return torch.cat((force, required), -1)
 
 

@@ -55,7 +55,7 @@ class RewardConfig:
 
 def body_position(state: BodyState, goal: BodyState) -> torch.Tensor:
     """Mean squared distance of the bodies, m^2: [N]."""
-    return (state.positions_w - goal.positions_w).square().sum(-1).mean(-1)
+    return _mean_square(state.positions_w - goal.positions_w)
 
 
 def body_rotation(state: BodyState, goal: BodyState) -> torch.Tensor:
@@ -65,17 +65,17 @@ def body_rotation(state: BodyState, goal: BodyState) -> torch.Tensor:
 
 def body_velocity(state: BodyState, goal: BodyState) -> torch.Tensor:
     """Mean squared difference of velocities, (m/s)^2: [N]."""
-    return (state.velocities_w - goal.velocities_w).square().sum(-1).mean(-1)
+    return _mean_square(state.velocities_w - goal.velocities_w)
 
 
 def body_spin(state: BodyState, goal: BodyState) -> torch.Tensor:
     """Mean squared difference of angular velocities, (rad/s)^2: [N]."""
-    return (state.spins_w - goal.spins_w).square().sum(-1).mean(-1)
+    return _mean_square(state.spins_w - goal.spins_w)
 
 
 def object_position(state: BodyState, goal: BodyState) -> torch.Tensor:
     """Mean squared distance of the objects, m^2: [N]."""
-    return (state.object_positions_w - goal.object_positions_w).square().sum(-1).mean(-1)
+    return _mean_square(state.object_positions_w - goal.object_positions_w)
 
 
 def object_rotation(state: BodyState, goal: BodyState) -> torch.Tensor:
@@ -85,17 +85,17 @@ def object_rotation(state: BodyState, goal: BodyState) -> torch.Tensor:
 
 def object_velocity(state: BodyState, goal: BodyState) -> torch.Tensor:
     """Mean squared difference of object velocities, (m/s)^2: [N]."""
-    return (state.object_velocities_w - goal.object_velocities_w).square().sum(-1).mean(-1)
+    return _mean_square(state.object_velocities_w - goal.object_velocities_w)
 
 
 def object_spin(state: BodyState, goal: BodyState) -> torch.Tensor:
     """Mean squared difference of object angular velocities, (rad/s)^2: [N]."""
-    return (state.object_spins_w - goal.object_spins_w).square().sum(-1).mean(-1)
+    return _mean_square(state.object_spins_w - goal.object_spins_w)
 
 
-def hand_object(state: BodyState, goal: BodyState, hands: list[int]) -> torch.Tensor:
+def hand_object(state: BodyState, goal: BodyState, hands: torch.Tensor) -> torch.Tensor:
     """Mean squared difference of the hands' positions in the objects' frames, m^2: [N]."""
-    return (_in_objects(state, hands) - _in_objects(goal, hands)).square().sum(-1).mean((-1, -2))
+    return _mean_square((_in_objects(state, hands) - _in_objects(goal, hands)).flatten(1, 2))
 
 
 def missing_contact(touching: torch.Tensor, required: torch.Tensor) -> torch.Tensor:
@@ -104,9 +104,14 @@ def missing_contact(touching: torch.Tensor, required: torch.Tensor) -> torch.Ten
     return missed / required.sum(-1).clamp_min(1.0)
 
 
-def _in_objects(state: BodyState, hands: list[int]) -> torch.Tensor:
+def _mean_square(vectors: torch.Tensor) -> torch.Tensor:
+    """Mean squared length of K vectors [N, K, 3]: [N]."""
+    return vectors.flatten(1).square().sum(-1) / vectors.shape[1]
+
+
+def _in_objects(state: BodyState, hands: torch.Tensor) -> torch.Tensor:
     """[N, O, H, 3] m."""
-    offset = state.positions_w[:, None, hands] - state.object_positions_w[:, :, None]
+    offset = state.positions_w.index_select(1, hands)[:, None] - state.object_positions_w[:, :, None]
     return rotations.rotate_inverse(state.object_rotations_w[:, :, None], offset)
 
 
@@ -128,7 +133,7 @@ def tracking_reward(
     goal: BodyState,
     config: RewardConfig,
     *,
-    hands: list[int],
+    hands: torch.Tensor,
     touching: torch.Tensor,
     required: torch.Tensor,
     action_change: torch.Tensor,
@@ -138,7 +143,7 @@ def tracking_reward(
     Args:
         state, goal: observed and reference, N environments.
         config: weights and scales.
-        hands: indices of the hand bodies.
+        hands: [H] indices of the hand bodies.
         touching: [N, H] bool, hand exerts force on an object; required: [N, H] 0/1, it should.
         action_change: [N, A] difference to the action before.
     """
@@ -157,15 +162,14 @@ def tracking_reward(
             errors[name] = _PLAIN[name](state, goal)
     if not errors:
         raise SimulationError("the reward has no term: give one of them a weight (without objects, one of the body's)")
-    kernels = {name: torch.exp(-getattr(config, name).scale * error) for name, error in errors.items()}
-    return combine(kernels, config), kernels
+    scales = torch.tensor([getattr(config, name).scale for name in errors])
+    weights = torch.tensor([getattr(config, name).weight for name in errors])
+    kernels = torch.exp(-scales[:, None] * torch.stack(list(errors.values())))
+    return combine(kernels, weights, config.mode), dict(zip(errors, kernels, strict=True))
 
 
-def combine(kernels: dict[str, torch.Tensor], config: RewardConfig) -> torch.Tensor:
-    """Weighted mean of the kernels, or their product, each to the power of its weight."""
-    weights = {name: getattr(config, name).weight for name in kernels}
-    if config.mode == "product":
-        logs = torch.stack([weights[name] * kernel.clamp_min(1e-30).log() for name, kernel in kernels.items()])
-        return logs.sum(0).exp()
-    total = torch.stack([weights[name] * kernel for name, kernel in kernels.items()]).sum(0)
-    return total / sum(weights.values())
+def combine(kernels: torch.Tensor, weights: torch.Tensor, mode: str) -> torch.Tensor:
+    """Weighted mean of kernels [K, N], or their product, each to the power of its weight [K]: [N]."""
+    if mode == "product":
+        return (weights @ kernels.clamp_min(1e-30).log()).exp()
+    return weights @ kernels / weights.sum()

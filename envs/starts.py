@@ -31,6 +31,11 @@ class StartConfig:
     speed_noise: float = 0.0
     min_frames: int = 15
 
+    @property
+    def disturbs(self) -> bool:
+        """Whether start states differ from the reference."""
+        return self.angle_noise > 0 or self.root_noise > 0 or self.speed_noise > 0
+
 
 class StartSampler:
     """Draws start frames of a clip of T frames and learns where attempts fail. All state is in `failure_rate` [T]."""
@@ -46,8 +51,8 @@ class StartSampler:
         kind = rng.random(count)
         frames = rng.integers(0, self._last + 1, count)
         failing = kind < self.config.first_share + self.config.failure_share
-        weights = self.failure_rate / self.failure_rate.sum()
-        blamed = rng.choice(len(weights), count, p=weights) - rng.integers(1, self._lead + 1, count)
+        cumulated = np.cumsum(self.failure_rate)
+        blamed = np.searchsorted(cumulated, cumulated[-1] * rng.random(count)) - rng.integers(1, self._lead + 1, count)
         frames = np.where(failing, np.clip(blamed, 0, self._last), frames)
         return np.where(kind < self.config.first_share, 0, frames)
 

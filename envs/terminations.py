@@ -19,8 +19,8 @@ class TerminationConfig:
         root_height: m, the pelvis below this.
     """
 
-    body_distance: float = 0.5
-    object_distance: float = 0.5
+    body_distance: float = 0.3
+    object_distance: float = 0.3
     root_height: float = 0.0
 
 

@@ -12,13 +12,15 @@ import torch
 from envs import observations, terminations
 from envs.observations import BodyState
 from envs.rewards import RewardConfig, tracking_reward
+from envs.rows import RowLayout
+from envs.stabiliser import Stabiliser
 from envs.starts import StartConfig, StartSampler
 from envs.terminations import TerminationConfig
 from sim.batch import BatchSim, CpuBatchSim, StepResult
 from sim.contact_fit import hand_contact
 from sim.errors import SimulationError
+from sim.feedback import FeedbackConfig
 from sim.retarget import CONTROL_HZ, Reference
-from sim.scene import Scene
 from sim.skeleton import JOINT_INDEX
 
 
@@ -33,6 +35,7 @@ class TaskConfig:
         lookahead: reference frames ahead of now that the policy sees.
         touch_force: N, a hand that exerts more on an object touches it.
         max_episode_frames: longest episode; 0 runs to the clip's end.
+        feedback: springs that change the PD targets where the simulation strays; see `sim.feedback`.
         reward, termination, start: see their classes.
     """
 
@@ -42,6 +45,7 @@ class TaskConfig:
     lookahead: tuple[int, ...] = (1, 5)
     touch_force: float = 1.0
     max_episode_frames: int = 0
+    feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     termination: TerminationConfig = field(default_factory=TerminationConfig)
     start: StartConfig = field(default_factory=StartConfig)
@@ -108,24 +112,31 @@ class TrackingTask:
         self.unstable_count = 0
 
         self.num_frames = len(reference.qpos)
-        self.hands = [self.scene.joints.index(JOINT_INDEX[f"{side}_wrist"]) for side in ("left", "right")]
+        hands = [self.scene.joints.index(JOINT_INDEX[f"{side}_wrist"]) for side in ("left", "right")]
+        self.hands = torch.tensor(hands)
         self.required = torch.as_tensor(hand_contact(reference.motion), dtype=torch.float32)
-        self._reference = self._reference_rows()
-        self.goals = split(self.scene, self._reference)
-        self._lookahead = torch.tensor(self.config.lookahead)
+        self._layout = RowLayout(self.scene)
+        started = self._start_reference()
+        self._reference, self._started = self._layout.record(started), started.state
+        """The reference as physics' own sensors see it [T, W], and the states one simulation step later [T, S]."""
+        self.goals = self._layout.split(self._reference)
+        ahead = torch.arange(self.num_frames)[:, None] + torch.tensor(self.config.lookahead)
+        ahead = ahead.clamp(max=self.num_frames - 1)
+        self._waypoints, self._asked = observations.Waypoints.of(self.goals[ahead]), self.required[ahead[:, 0]]
         self._targets = reference.targets
+        self._stabiliser = Stabiliser(reference, hands, self.config.feedback)
         self._states0 = reference.states
         n = self.config.num_envs
         self.frames = np.zeros(n, np.int64)
         self.begun = np.zeros(n, np.int64)
         self._state = np.zeros((n, self._states0.shape[1]))
         self._action = torch.zeros(n, model.nu)
-        self._rows = self._reference[torch.zeros(n, dtype=torch.long)]
+        self._rows = self._goal_rows(torch.zeros(n, dtype=torch.long))
 
     @property
     def observed(self) -> BodyState:
         """The present instant of all environments."""
-        return split(self.scene, self._rows)
+        return self._layout.split(self._rows)
 
     @property
     def num_actions(self) -> int:
@@ -143,27 +154,31 @@ class TrackingTask:
         self._begin(everyone, self.starts.draw(len(everyone), self.rng) if frames is None else frames)
         return self._observe(self.observed, torch.as_tensor(self.frames))
 
+    def close(self) -> None:
+        """End the physics threads."""
+        close = getattr(self.sim, "close", None)
+        if close is not None:
+            close()
+
     def step(self, action: torch.Tensor) -> Transition:
-        """One control step. action: [N, A] in [-1, 1]: times `action_scale`, added to the reference's PD targets."""
+        """One control step. action: [N, A] in [-1, 1]: times `action_scale`, added to the PD targets."""
         action = action.clamp(-1.0, 1.0)
         ahead = np.minimum(self.frames + 1, self.num_frames - 1)
-        control = self._targets[ahead] + self.config.action_scale * action.numpy().astype(np.float64)
+        control = self._control(ahead, action)
         result = self.sim.step(self._state, control)
-        self._keep_unstable(self._state, control, ahead, result)
-        self._state = np.where(result.failed[:, None], self._states0[ahead], result.state)
-        self.frames = ahead
+        self.frames, unstable = ahead, torch.as_tensor(result.failed)
         frames = torch.as_tensor(ahead.copy())  # a new episode changes self.frames in place
-        goals, unstable = self._reference[frames], torch.as_tensor(result.failed.copy())
-        self._rows = self._record(result, goals)
-        state, goal = self.observed, split(self.scene, goals)
-        touching = state.forces_w[:, self.hands].norm(dim=-1) > self.config.touch_force
+        goals = self._goal_rows(frames)
+        self._state, self._rows = self._reached(result, self._state, control, ahead, goals)
+        state, goal = self.observed, self._layout.split(goals)
+        touching = state.forces_w.index_select(1, self.hands).norm(dim=-1) > self.config.touch_force
         reward, terms = tracking_reward(
             state,
             goal,
             self.config.reward,
             hands=self.hands,
             touching=touching,
-            required=self.required[frames],
+            required=self.required.index_select(0, frames),
             action_change=action - self._action,
         )
         self._action = action
@@ -178,6 +193,15 @@ class TrackingTask:
             observation, final, reward, terms, failed, broken, finished, state, goal, frames, unstable
         )  # fmt: skip
 
+    def _control(self, ahead: np.ndarray, action: torch.Tensor) -> np.ndarray:
+        """[N, A] rad: the reference's PD targets, feedback from the present instant, and the scaled action."""
+        now, then = torch.as_tensor(self.frames), torch.as_tensor(ahead)
+        answer = self._stabiliser(
+            self.observed, self._layout.split(self._goal_rows(now)), then, self.required.index_select(0, now)
+        )
+        residual = answer + self.config.action_scale * action
+        return np.asarray(self._targets[ahead] + residual.numpy().astype(np.float64))
+
     def _at_end(self) -> torch.Tensor:
         ended = self.frames >= self.num_frames - 1
         if self.config.max_episode_frames:
@@ -190,24 +214,24 @@ class TrackingTask:
         """Begin the environments that ended anew; what all of them see next, and what they saw last [N, D]."""
         self.starts.record(self.frames[failed.numpy()])
         ended = torch.nonzero(failed | finished).squeeze(1)
-        last = self._rows[ended]
+        last = self._rows.index_select(0, ended)
         if len(ended):
             self._begin(ended.numpy(), self.starts.draw(len(ended), self.rng))
         # One pass over everyone's present and over the last instant of those that ended: small calls cost as much.
         rows = torch.cat((self._rows, last))
-        seen = self._observe(split(self.scene, rows), torch.cat((torch.as_tensor(self.frames), frames[ended])))
+        seen = self._observe(self._layout.split(rows), torch.cat((torch.as_tensor(self.frames), frames[ended])))
         observation = seen[: len(self.frames)]
         return observation, observation.index_copy(0, ended, seen[len(self.frames) :])
 
     def _begin(self, envs: np.ndarray, frames: np.ndarray) -> None:
-        state, control = self._disturbed(self._states0[frames]), self._targets[frames]
-        result = self.sim.start(state, control)
-        self._keep_unstable(state, control, frames, result)
+        state, rows = self._started[frames], self._goal_rows(torch.as_tensor(frames))
+        if self.config.start.disturbs:
+            begun, control = self._disturbed(self._states0[frames]), self._targets[frames]
+            state, rows = self._reached(self.sim.start(begun, control), begun, control, frames, rows)
         self.frames[envs] = frames
         self.begun[envs] = frames
-        self._state[envs] = np.where(result.failed[:, None], state, result.state)
-        self._action[envs] = 0.0
-        rows = self._record(result, self._reference[torch.as_tensor(frames)])
+        self._state[envs] = state
+        self._action[torch.as_tensor(envs)] = 0.0
         self._rows = self._rows.index_copy(0, torch.as_tensor(envs), rows)
 
     def _disturbed(self, states: np.ndarray) -> np.ndarray:
@@ -222,59 +246,40 @@ class TrackingTask:
             states[:, first : first + nu] += self.rng.normal(0.0, config.speed_noise, (len(states), nu))
         return states
 
-    def _keep_unstable(self, state: np.ndarray, control: np.ndarray, frames: np.ndarray, result: StepResult) -> None:
+    def _reached(
+        self, result: StepResult, before: np.ndarray, control: np.ndarray, frames: np.ndarray, goals: torch.Tensor
+    ) -> tuple[np.ndarray, torch.Tensor]:
+        """States and rows that physics reached; where it failed, the reference's, and the step is kept for replay."""
+        rows = self._layout.record(result)
+        if not result.failed.any():
+            return result.state.copy(), rows  # physics will write to its own again
         for i in np.flatnonzero(result.failed):
             self.unstable_count += 1
-            self.unstable_steps.append(UnstableStep(state[i].copy(), control[i].copy(), int(frames[i])))
+            self.unstable_steps.append(UnstableStep(before[i].copy(), control[i].copy(), int(frames[i])))
+        failed = result.failed[:, None]
+        return np.where(failed, self._started[frames], result.state), torch.where(torch.as_tensor(failed), goals, rows)
 
     def _observe(self, state: BodyState, frames: torch.Tensor) -> torch.Tensor:
         """[N, D] of N instants and their reference frames [N]."""
         heading = observations.heading_frame(state)
-        ahead = (frames[:, None] + self._lookahead).clamp(max=self.num_frames - 1)
         parts = (
             observations.proprioception(state, heading),
             observations.objects(state, heading),
-            observations.difference(state, split(self.scene, self._reference[ahead]), heading),
-            observations.contact(state.forces_w, self.hands, self.required[ahead[:, 0]]),
+            observations.difference(state, self._waypoints.at(frames), heading),
+            observations.contact(state.forces_w, self.hands, self._asked.index_select(0, frames)),
         )
         return torch.cat(parts, -1)
 
-    def _record(self, result: StepResult, goals: torch.Tensor) -> torch.Tensor:
-        """What was observed [N, W], the goal where physics failed."""
-        rows = record(self.scene, result)
-        return torch.where(torch.as_tensor(result.failed)[:, None], goals, rows) if result.failed.any() else rows
+    def _goal_rows(self, frames: torch.Tensor) -> torch.Tensor:
+        """[N, W] of reference frames [N]."""
+        return self._reference.index_select(0, frames)
 
-    def _reference_rows(self) -> torch.Tensor:
-        """[T, W] the reference as physics' own sensors see it, one row a frame."""
-        sim = CpuBatchSim(self.scene.model, substeps=2, threads=self.config.threads or None)
-        try:
-            result = sim.start(self.reference.states, self.reference.targets)
-        finally:
-            sim.close()
+    def _start_reference(self) -> StepResult:
+        """Every frame of the reference as a start."""
+        result = self.sim.start(self.reference.states, self.reference.targets)
         if result.failed.any():
             frame = int(np.flatnonzero(result.failed)[0])
             raise SimulationError(
                 f"physics fails in frame {frame} of the reference; look at it with: touchstone inspect"
             )
-        return record(self.scene, result)
-
-
-def record(scene: Scene, result: StepResult) -> torch.Tensor:
-    """The observed instant of N environments, a row each: sensors, hinge angles, hinge speeds, float32 [N, W]."""
-    model, state = scene.model, result.observed_state
-    angles, speeds = slice(8, 8 + model.nu), slice(1 + model.nq + 6, 1 + model.nq + 6 + model.nu)
-    return torch.as_tensor(np.concatenate((result.sensors, state[:, angles], state[:, speeds]), 1, dtype=np.float32))
-
-
-def split(scene: Scene, rows: torch.Tensor) -> BodyState:
-    """Views into rows [..., W] by name."""
-    bodies, things, nu = len(scene.joints), len(scene.object_names), scene.model.nu
-    widths = [
-        b.stop - b.start for b in (*scene.body_frames.values(), *scene.object_frames.values(), scene.contact_force)
-    ]
-    *frames, forces, angles, speeds = rows.split([*widths, nu, nu], -1)
-    lead = rows.shape[:-1]
-    body = [part.view(*lead, bodies, -1) for part in frames[:4]]
-    thing = [part.view(*lead, things, width) for part, width in zip(frames[4:], (3, 4, 3, 3), strict=True)]
-    pushed = forces.view(*lead, -1, bodies, 3).sum(-3)
-    return BodyState(body[0], body[1], body[2], body[3], angles, speeds, thing[0], thing[1], thing[2], thing[3], pushed)
+        return result

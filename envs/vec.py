@@ -20,16 +20,15 @@ def spaces(task: TrackingTask) -> tuple[gym.spaces.Box, gym.spaces.Box]:
 
 
 class TrackingVecEnv(VecEnv):
-    """All environments of a `TrackingTask`; the learner sees rewards times `reward_scale`, the infos plain ones.
+    """All environments of a `TrackingTask`.
 
     Infos: ended episodes carry `episode` (`r` return, `l` frames), `terminal_observation`, `TimeLimit.truncated` (the
     clip's end was reached) and `frame` (where it ended). `term_sums` holds what each reward term's kernel has summed
     up to since it was last cleared.
     """
 
-    def __init__(self, task: TrackingTask, *, reward_scale: float = 1.0) -> None:
+    def __init__(self, task: TrackingTask) -> None:
         self.task = task
-        self.reward_scale = reward_scale
         self.render_mode = None
         super().__init__(task.config.num_envs, *spaces(task))
         self._returns = np.zeros(self.num_envs)
@@ -66,13 +65,11 @@ class TrackingVecEnv(VecEnv):
                 "frame": int(step.frames[i]),
             }
         self._returns[dones], self._lengths[dones] = 0.0, 0
-        return step.observation.numpy(), self.reward_scale * rewards, dones, infos
+        return step.observation.numpy(), rewards, dones, infos
 
     def close(self) -> None:
         """End the physics threads."""
-        close = getattr(self.task.sim, "close", None)
-        if close is not None:
-            close()
+        self.task.close()
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed the start states."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.policies import BasePolicy
 
+from envs.tracking import UnstableStep
 from envs.vec import TrackingVecEnv
 from sim.errors import RunError
 from sim.files import atomic_path
@@ -29,8 +31,24 @@ def load_policy(path: Path, policy: BasePolicy) -> None:
         raise RunError(f"{path}: holds another network than the run's configuration says") from error
 
 
-def save_training(path: Path, model: PPO, env: TrackingVecEnv, history: list[tuple[Any, ...]], seconds: float) -> None:
-    """Network, optimiser, every random state and the state of every environment."""
+def save_unstable(path: Path, steps: Sequence[UnstableStep]) -> None:
+    """Steps in which physics failed, for replay: put `state` into MuJoCo (mjSTATE_FULLPHYSICS), `control` into ctrl."""
+    states, controls, frames = (np.stack(column) for column in zip(*steps, strict=True))
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, state=states, control=controls, frame=frames)
+
+
+def save_training(
+    path: Path, model: PPO, env: TrackingVecEnv, history: list[tuple[Any, ...]], seconds: tuple[float, float]
+) -> None:
+    """Network, optimiser, every random state and the state of every environment.
+
+    Args:
+        path: of the checkpoint.
+        model, env: in training, between a learning step and the next rollout.
+        history: rows of evaluations so far.
+        seconds: wall time spent so far, and the learner's part of it.
+    """
     task = env.task
     numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - SB3 shuffles with the global generator
     value = {
@@ -39,7 +57,7 @@ def save_training(path: Path, model: PPO, env: TrackingVecEnv, history: list[tup
         "steps": model.num_timesteps,
         "updates": model._n_updates,
         "history": [list(row) for row in history],
-        "seconds": seconds,
+        "seconds": list(seconds),
         "torch_random": torch.get_rng_state(),
         "numpy_random": json.dumps(numpy_state, default=lambda a: a.tolist()),
         "task_random": json.dumps(task.rng.bit_generator.state),
@@ -59,14 +77,28 @@ def save_training(path: Path, model: PPO, env: TrackingVecEnv, history: list[tup
     _write(path, value)
 
 
-def load_training(path: Path, model: PPO, env: TrackingVecEnv) -> tuple[list[list[Any]], float]:
-    """Put a training checkpoint back; returns the history rows and the seconds spent so far."""
-    value, task = _read(path), env.task
+def load_training(path: Path, model: PPO, env: TrackingVecEnv) -> tuple[list[list[Any]], tuple[float, float]]:
+    """Put a training checkpoint back; returns the history rows and the seconds, as they were saved.
+
+    Raises:
+        RunError: there is none, it is damaged, or it belongs to another configuration or version.
+    """
+    value = _read(path)
     try:
         model.policy.load_state_dict(value["policy"])
         model.policy.optimizer.load_state_dict(value["optimizer"])
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         raise RunError(f"{path}: holds another network than the run's configuration says") from error
+    try:
+        _restore(value, model, env)
+        return value["history"], (value["seconds"][0], value["seconds"][1])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: a checkpoint of another version; it cannot be resumed") from error
+
+
+def _restore(value: dict[str, Any], model: PPO, env: TrackingVecEnv) -> None:
+    """Everything but the network and its optimiser."""
+    task = env.task
     model.num_timesteps, model._n_updates = value["steps"], value["updates"]
     model._setup_learn(0, reset_num_timesteps=False)
     torch.set_rng_state(value["torch_random"])
@@ -84,12 +116,14 @@ def load_training(path: Path, model: PPO, env: TrackingVecEnv) -> tuple[list[lis
     task._state, task._action = value["state"].numpy(), value["action"]
     task._rows = value["rows"]
     task.unstable_count = value["unstable"]
-    return value["history"], value["seconds"]
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
-        torch.save(value, temporary)
+    try:
+        with atomic_path(path) as temporary:
+            torch.save(value, temporary)
+    except RuntimeError as error:  # torch's own, where the disk is full
+        raise RunError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

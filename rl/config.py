@@ -26,8 +26,6 @@ class PpoConfig:
         deviation: standard deviation of the actions at the start, in units of the action.
         learn_deviation: whether the deviation is learned or stays.
         layers: hidden layers of policy and of value network.
-        scale_rewards: multiply rewards by 1 - gamma, so that values lie in [0, 1] like the rewards themselves and the
-            value network's gradients don't use up the clipping norm that both networks share.
         value_weight: of the value loss; entropy_weight: of the entropy bonus.
         max_grad_norm: gradient clipping.
     """
@@ -36,14 +34,13 @@ class PpoConfig:
     batch_size: int = 768
     epochs: int = 4
     learning_rate: float = 1e-4
-    desired_kl: float = 0.02
+    desired_kl: float = 0.04
     gamma: float = 0.97
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    deviation: float = 0.17
+    deviation: float = 0.1
     learn_deviation: bool = False
     layers: tuple[int, ...] = (512, 256)
-    scale_rewards: bool = True
     value_weight: float = 0.5
     entropy_weight: float = 0.0
     max_grad_norm: float = 1.0

@@ -57,7 +57,7 @@ class Evaluator:
 
     Args:
         reference: what to follow.
-        config: the task as trained; number of environments and start noise are overridden.
+        config: the task as trained; number of environments, start noise and longest episode are overridden.
         episodes: E, in parallel.
         noise: disturbance of the start states; none by default.
     """
@@ -65,8 +65,9 @@ class Evaluator:
     def __init__(
         self, reference: Reference, config: TaskConfig, *, episodes: int = 1, noise: StartConfig | None = None
     ) -> None:
-        quiet = noise or StartConfig()
-        self.task = TrackingTask(reference, dataclasses.replace(config, num_envs=episodes, start=quiet))
+        start = noise or StartConfig(angle_noise=0.0, root_noise=0.0, speed_noise=0.0)
+        config = dataclasses.replace(config, num_envs=episodes, start=start, max_episode_frames=0)
+        self.task = TrackingTask(reference, config)
 
     def run(self, policy: ActorCriticPolicy | None, frames: np.ndarray | None = None, *, seed: int = 0) -> Episodes:
         """Episodes from `frames` [E] (default 0); a policy of None always answers zero, the reference's own targets."""

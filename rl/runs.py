@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "checkpoints" / "best.pt"
 
     @property
+    def unstable(self) -> Path:
+        """The last steps in which physics failed: arrays state [K, S], control [K, A] and frame [K]."""
+        return self.path / "unstable.npz"
+
+    @property
     def simulation(self) -> Path:
         """What the simulated humanoid did, as a motion."""
         return self.path / "simulation.npz"
@@ -109,4 +114,9 @@ def _build(kind: Any, value: Any) -> Any:
     if not dataclasses.is_dataclass(kind):
         return tuple(value) if typing.get_origin(kind) is tuple else value
     hints = typing.get_type_hints(kind)
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} where a group of settings belongs")
+    unknown = sorted(set(value) - set(hints))
+    if unknown:
+        raise ValueError(f"unknown setting {', '.join(unknown)}")
     return kind(**{name: _build(hints[name], item) for name, item in value.items()})  # type: ignore[operator]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,15 +24,9 @@ from rl.policy import RunningNorm, TrackingPolicy
 from rl.rollouts import Evaluator
 from rl.runs import RunFolder, load_config, save_config
 from sim.errors import RunError
-from sim.files import write_json
+from sim.files import write_json, write_text
 from sim.motion import Motion
 from sim.retarget import Reference, retarget
-
-PROGRESS_COLUMNS = (
-    "steps", "seconds", "completion", "mpjpe_mm", "object_mm", "episode_return", "episode_frames",
-    "learner_share", "unstable",
-)  # fmt: skip
-
 
 _LEARNING_RATES = (1e-6, 1e-2)
 
@@ -86,7 +81,7 @@ def train(
         on_progress: called after each evaluation; on_steps: called often, with the control steps so far.
 
     Raises:
-        RunError: the folder already holds a run, or holds none to resume.
+        RunError: the folder already holds a run, or holds none to resume, or cannot be written.
     """
     run = RunFolder(folder)
     if resume:
@@ -100,17 +95,20 @@ def train(
     reference = retarget(motion, config.scene, config.retarget)
     if not resume:
         _begin_folder(run, motion, reference, config)
-    scale = 1.0 - config.ppo.gamma if config.ppo.scale_rewards else 1.0
-    env = TrackingVecEnv(TrackingTask(reference, config.task, seed=config.seed), reward_scale=scale)
+    env = TrackingVecEnv(TrackingTask(reference, config.task, seed=config.seed))
     model = build_model(env, config, log=run.tensorboard)
     trainer = _Trainer(run, config, reference, on_progress, on_steps)
     if resume:
         trainer.restore(model, env)
     try:
-        model.learn(config.max_steps - model.num_timesteps, callback=trainer, reset_num_timesteps=False)
-        trainer.save(model, env)
+        if not trainer.ended_by and model.num_timesteps < config.max_steps:
+            model.learn(config.max_steps - model.num_timesteps, callback=trainer, reset_num_timesteps=False)
+            trainer.save(model, env)
+    except OSError as error:
+        raise RunError(f"cannot write into {folder}: {error.strerror or error}; then go on with --resume") from error
     finally:
         env.close()
+        trainer.evaluator.task.close()
     return TrainResult(trainer.ended_by or "steps", tuple(trainer.history))
 
 
@@ -157,6 +155,7 @@ def _policy_arguments(config: TrainConfig) -> dict[str, Any]:
 
 
 def _begin_folder(run: RunFolder, motion: Motion, reference: Reference, config: TrainConfig) -> None:
+    """Leftovers of a run that was stopped before its first checkpoint are written over."""
     save_config(run.config, config)
     motion.save(run.motion)
     reference.motion.save(run.reference)
@@ -184,7 +183,8 @@ class _Trainer(BaseCallback):
         self.learning_rate = config.ppo.learning_rate
         self._rollout_began = self._learning_began = 0.0
         self._mark = time.perf_counter()
-        self._saved_at = 0
+        self._saved_at: int | None = None
+        self._unstable_saved = 0
 
     @property
     def env(self) -> TrackingVecEnv:
@@ -203,7 +203,7 @@ class _Trainer(BaseCallback):
         due = self.history[-1].steps + self.config.evaluate_every if self.history else 0
         if self.num_timesteps >= due:
             self._evaluate()
-        if self.num_timesteps - self._saved_at >= self.config.checkpoint_every:
+        if self._saved_at is None or self.num_timesteps - self._saved_at >= self.config.checkpoint_every:
             self.save(self._ppo, self.env)
         self._mark = time.perf_counter()
 
@@ -219,12 +219,27 @@ class _Trainer(BaseCallback):
         for name, total in self.env.term_sums.items():
             self.logger.record(f"reward/{name}", total / self.env.term_steps)
         self.env.term_sums, self.env.term_steps = {}, 0
-        self.logger.record("physics/unstable", self.env.task.unstable_count)
+        self._report_unstable()
         self.logger.dump(self.num_timesteps)
         self._learning_began = time.perf_counter()
 
+    def _on_training_end(self) -> None:
+        """What was learned last is evaluated, too."""
+        self._tick(learning=self._learning_began > 0)
+        self._normalise()
+        if not self.ended_by and self.history[-1].steps < self.num_timesteps:
+            self._evaluate()
+
+    def _report_unstable(self) -> None:
+        """Physics that failed is counted in the log, and the last steps of it lie in the run folder for replay."""
+        task = self.env.task
+        self.logger.record("physics/unstable", task.unstable_count)
+        if task.unstable_count > self._unstable_saved:
+            checkpoints.save_unstable(self.run.unstable, list(task.unstable_steps))
+            self._unstable_saved = task.unstable_count
+
     def _normalise(self) -> None:
-        """Learn the observations' moments from the last rollout, now that the update which used the old ones is over."""
+        """Learn the observations' moments from the last rollout, now that the update with the old ones is over."""
         extractor, buffer = self._ppo.policy.features_extractor, self._ppo.rollout_buffer
         assert isinstance(extractor, RunningNorm)
         seen = buffer.observations if buffer.full else np.asarray(self._ppo._last_obs)
@@ -277,7 +292,7 @@ class _Trainer(BaseCallback):
         )
         best = max((_rank(p) for p in self.history), default=(-1.0, 0.0))
         self.history.append(progress)
-        self._write_row(progress)
+        self._write_progress()
         for name, value in progress._asdict().items():
             self.logger.record(f"evaluation/{name}", value)
         if _rank(progress) > best:
@@ -294,24 +309,26 @@ class _Trainer(BaseCallback):
             p.completion >= 1.0 and p.mpjpe_mm <= m.mpjpe_mm and p.object_mm <= m.object_mm for p in recent
         )  # fmt: skip
 
-    def _write_row(self, progress: Progress) -> None:
-        fresh = not self.run.progress.exists()
-        with open(self.run.progress, "a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(PROGRESS_COLUMNS)
-            writer.writerow(progress)
+    def _write_progress(self) -> None:
+        """As a whole: rows of an interrupted run that lie after its last checkpoint come anew when it is resumed."""
+        text = io.StringIO()
+        csv.writer(text).writerows([Progress._fields, *self.history])
+        write_text(self.run.progress, text.getvalue())
 
     def save(self, model: PPO, env: TrackingVecEnv) -> None:
         """Write a checkpoint from which training goes on as if it had not stopped."""
-        checkpoints.save_training(self.run.checkpoint, model, env, [tuple(p) for p in self.history], self.seconds)
+        seconds = (self.seconds, self.learner_seconds)
+        checkpoints.save_training(self.run.checkpoint, model, env, [tuple(p) for p in self.history], seconds)
         self._saved_at = model.num_timesteps
 
     def restore(self, model: PPO, env: TrackingVecEnv) -> None:
         """Read the last checkpoint back."""
-        rows, self.seconds = checkpoints.load_training(self.run.checkpoint, model, env)
+        rows, (self.seconds, self.learner_seconds) = checkpoints.load_training(self.run.checkpoint, model, env)
         self.history = [Progress(*row) for row in rows]
-        self._saved_at = model.num_timesteps
+        self._saved_at, self._unstable_saved = model.num_timesteps, env.task.unstable_count
+        self._write_progress()
+        if self._mastered():
+            self.ended_by = "mastered"
         self._use_learning_rate(model, float(model.policy.optimizer.param_groups[0]["lr"]))
 
 

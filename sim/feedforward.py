@@ -103,7 +103,7 @@ def _joint_torques(
             required = data.qfrc_inverse[humanoid].copy()
             if contacts is not None and contacts.active[t].any():
                 required += _pushing(scene, data, contacts, t)
-            feet = _standing(model, data, soles, humanoid)
+            feet = standing_jacobians(model, data, soles, humanoid)
             if len(feet):
                 basis = np.einsum("pkv,rk->vpr", feet, _pyramid(floor_friction)).reshape(required.size, -1)
                 required -= basis @ _shares(basis[:6], required[:6], np.full(basis.shape[1], _FLOOR_EFFORT))
@@ -199,7 +199,7 @@ def sole_corners(geoms: tuple[BodyGeom, ...]) -> list[tuple[str, np.ndarray]]:
     return corners
 
 
-def _standing(
+def standing_jacobians(
     model: mujoco.MjModel, data: mujoco.MjData, corners: list[tuple[str, np.ndarray]], dofs: slice
 ) -> np.ndarray:
     """[P, 3, V] translational Jacobians of the sole corners that are near the floor."""
@@ -211,7 +211,7 @@ def _standing(
             jacobian = np.zeros((3, model.nv))
             mujoco.mj_jac(model, data, jacobian, None, point, body)
             rows.append(jacobian[:, dofs])
-    return np.stack(rows) if rows else np.zeros((0, 3, 0))
+    return np.stack(rows) if rows else np.zeros((0, 3, dofs.stop - dofs.start))
 
 
 def _pyramid(friction: float) -> np.ndarray:

@@ -48,7 +48,7 @@ class HumanoidConfig:
 
     hands: Hands = "mitten"
     gain_scale: float = 0.5
-    damping_seconds: float = 0.03
+    damping_seconds: float = 0.05
     torque_limit_scale: float = 1.0
     armature: float = 0.02
     hand_friction: float = 1.0

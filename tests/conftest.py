@@ -59,5 +59,11 @@ def push_clip() -> Motion:
 
 @pytest.fixture(scope="session")
 def push(push_clip: Motion) -> Reference:
-    """`push_clip` as a reference. Its PD targets alone carry it through."""
+    """`push_clip` as a reference."""
     return retarget(push_clip)
+
+
+@pytest.fixture(scope="session")
+def stand() -> Reference:
+    """The first 20 frames of the authored clip, where the person stands still beside the box."""
+    return retarget(author_box_push().slice(0, 20))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import mujoco
@@ -11,6 +12,7 @@ from mujoco import rollout
 from sim.batch.protocol import StepResult
 from sim.errors import SimulationError
 
+_log = logging.getLogger(__name__)
 _FULL = mujoco.mjtState.mjSTATE_FULLPHYSICS
 
 
@@ -26,12 +28,14 @@ class CpuBatchSim:
     def __init__(self, model: mujoco.MjModel, *, substeps: int, threads: int | None = None) -> None:
         if substeps < 2:
             raise SimulationError(f"a control step needs at least 2 simulation steps, got {substeps}")
+        # Without a handler MuJoCo appends its warnings to a file in the working directory; `failed` reports them here.
+        mujoco.set_mju_user_warning(_log.debug)
         self.model = model
         self.substeps = substeps
         self.threads = threads or os.cpu_count() or 1
         self._datas = [mujoco.MjData(model) for _ in range(self.threads)]
         self._pool = rollout.Rollout(nthread=self.threads)
-        self._buffers: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._buffers: dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     @property
     def state_size(self) -> int:
@@ -57,21 +61,23 @@ class CpuBatchSim:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         batch = len(state)
         started = state[:, 0].copy()  # `state` may be a view of the buffer that is about to be overwritten
-        states, sensors = self._buffer(batch, steps)
+        states, sensors, held = self._buffer(batch, steps)
+        held[:] = control[:, None]
         self._pool.rollout(
             self.model,
             self._datas,
             np.ascontiguousarray(state),
-            np.ascontiguousarray(np.broadcast_to(control[:, None], (batch, steps, control.shape[1]))),
+            held,
             state=states,
             sensordata=sensors,
         )
         elapsed = states[:, -1, 0] - started
         on_time = np.abs(elapsed - steps * self.model.opt.timestep) < 0.5 * self.model.opt.timestep
-        failed = ~(on_time & np.isfinite(states[:, -1]).all(-1) & np.isfinite(sensors[:, -1]).all(-1))
-        return states, sensors, failed
+        total = states[:, -1].sum(-1) + sensors[:, -1].sum(-1)  # finite only where every number is
+        return states, sensors, ~(on_time & np.isfinite(total))
 
-    def _buffer(self, batch: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    def _buffer(self, batch: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """States, sensors and controls of so many simulation steps."""
         key = (batch, steps)
         if key not in self._buffers:
             if len(self._buffers) > 256:
@@ -79,6 +85,7 @@ class CpuBatchSim:
             self._buffers[key] = (
                 np.empty((batch, steps, self.state_size)),
                 np.empty((batch, steps, self.model.nsensordata)),
+                np.empty((batch, steps, self.model.nu)),
             )
         return self._buffers[key]
 

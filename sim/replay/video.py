@@ -60,7 +60,7 @@ def frames(stage: Stage, *, width: int = 640, height: int = 320, fps: float = 15
     """The pictures of `write_video`, uint8 [height, width, 3], one at a time."""
     model = replay_model(stage, width, height)
     data = mujoco.MjData(model)
-    context = _gl_context(width, height)
+    context = gl_context(width, height)
     try:
         scene, options = mujoco.MjvScene(model, maxgeom=4000), mujoco.MjvOption()
         scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
@@ -175,7 +175,7 @@ def _smooth_root(stage: Stage, frame: int) -> np.ndarray:
     return mean
 
 
-def _gl_context(width: int, height: int) -> Any:
+def gl_context(width: int, height: int) -> Any:
     """A current offscreen context. Raises SimulationError where there is none."""
     try:
         if sys.platform == "linux" and os.environ.get("MUJOCO_GL", "egl") in ("egl", "osmesa"):

@@ -82,5 +82,4 @@ def make_task(push: Reference) -> Iterator[Callable[..., TrackingTask]]:
 
     yield make
     for task in made:
-        if hasattr(task.sim, "close"):
-            task.sim.close()
+        task.close()

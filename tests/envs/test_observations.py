@@ -9,19 +9,19 @@ import pytest
 import torch
 
 from envs import observations
-from envs.observations import BodyState
+from envs.observations import BodyState, Waypoints
 from sim import rotations
 
 Make = Callable[..., BodyState]
 
 
-def goals_of(*states: BodyState) -> BodyState:
-    """Reference frames [N, L, ...] from L states."""
+def goals_of(*states: BodyState) -> Waypoints:
+    """L states as the frames ahead."""
     names = BodyState.__dataclass_fields__
-    return BodyState(**{name: torch.stack([getattr(s, name) for s in states], 1) for name in names})
+    return Waypoints.of(BodyState(**{name: torch.stack([getattr(s, name) for s in states], 1) for name in names}))
 
 
-def everything(state: BodyState, goals: BodyState) -> dict[str, torch.Tensor]:
+def everything(state: BodyState, goals: Waypoints) -> dict[str, torch.Tensor]:
     heading = observations.heading_frame(state)
     return {
         "proprioception": observations.proprioception(state, heading),
@@ -125,7 +125,7 @@ def test_without_objects_there_is_nothing_to_see_of_them(random_state: Make) -> 
 def test_contact_squashes_force_and_shows_what_is_asked() -> None:
     forces = torch.zeros(1, 3, 3)
     forces[0, 1] = torch.tensor([0.0, 30.0, 40.0])
-    seen = observations.contact(forces, [1, 2], torch.tensor([[1.0, 0.0]]))
+    seen = observations.contact(forces, torch.tensor([1, 2]), torch.tensor([[1.0, 0.0]]))
     torch.testing.assert_close(seen, torch.tensor([[0.761594, 0.0, 1.0, 0.0]]), atol=1e-5, rtol=0)  # tanh(50 N / 50 N)
 
 

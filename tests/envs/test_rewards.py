@@ -70,7 +70,7 @@ def test_an_error_is_the_hand_computed_one_and_zero_at_the_goal(name: str) -> No
 def test_an_object_carried_along_with_the_hands_is_no_hand_error(random_state: Make, moved: Any) -> None:
     state = random_state(0, objects=2)
     turn, shift = rotations.normalize(torch.tensor([0.3, 0.1, -0.7, 0.2])), torch.tensor([1.0, 2.0, 3.0])
-    assert rewards.hand_object(moved(state, turn, shift), state, [1, 3]).max() < 1e-9
+    assert rewards.hand_object(moved(state, turn, shift), state, torch.tensor([1, 3])).max() < 1e-9
 
 
 def test_hands_are_measured_in_the_objects_frame() -> None:
@@ -78,10 +78,10 @@ def test_hands_are_measured_in_the_objects_frame() -> None:
     hand = [[[0.0] * 3, [0.1, 0.0, 0.0], [0.0] * 3]]
     state = changed(positions_w=hand, object_rotations_w=[[QUARTER]])
     goal = changed(positions_w=[[[0.0] * 3, [0.0, -0.1, 0.0], [0.0] * 3]])
-    assert rewards.hand_object(state, goal, [1]).item() < 1e-9
+    assert rewards.hand_object(state, goal, torch.tensor([1])).item() < 1e-9
     # against the unturned goal the hand's place differs by sqrt(2) * 0.1 m; the mean is over two hands
     goal = changed(positions_w=hand)
-    torch.testing.assert_close(rewards.hand_object(state, goal, [1, 2]), torch.tensor([0.02 / 2]))
+    torch.testing.assert_close(rewards.hand_object(state, goal, torch.tensor([1, 2])), torch.tensor([0.02 / 2]))
 
 
 def test_missing_contact_counts_what_is_asked_only() -> None:
@@ -94,7 +94,7 @@ def test_missing_contact_counts_what_is_asked_only() -> None:
 def reward(state: BodyState, goal: BodyState, config: RewardConfig) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     n = len(state.angles)
     return rewards.tracking_reward(
-        state, goal, config, hands=[1, 2], touching=torch.zeros(n, 2, dtype=torch.bool),
+        state, goal, config, hands=torch.tensor([1, 2]), touching=torch.zeros(n, 2, dtype=torch.bool),
         required=torch.ones(n, 2), action_change=torch.full((n, 4), 0.5),
     )  # fmt: skip
 

@@ -233,7 +233,7 @@ def test_a_nan_state_ends_that_environment_alone_and_is_kept(make_task: Make) ->
 
 def test_a_start_that_physics_refuses_is_counted_and_seen_as_the_reference(make_task: Make, push: Reference) -> None:
     sim = FaultySim(push)
-    task = make_task(sim=sim)
+    task = make_task(sim=sim, start=StartConfig(angle_noise=0.01))
     sim.failing_starts = True
     seen = task.reset(np.array([0, 3, 6, 9]))
     assert torch.isfinite(seen).all()

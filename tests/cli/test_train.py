@@ -1,0 +1,83 @@
+"""`touchstone train`: trains, stops on Ctrl-C with word on how to go on, resumes, and refuses in one line."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from cli.main import EXIT_INTERRUPTED, EXIT_USER_ERROR, main
+from rl.progress import TrainingProgress
+from rl.runs import RunFolder
+from sim.motion import Motion
+
+SMALL = [
+    "--config.max-steps", "256", "--config.evaluate-every", "128", "--config.checkpoint-every", "128",
+    "--config.mastery.evaluations", "0", "--config.task.num-envs", "8", "--config.task.threads", "1",
+    "--config.ppo.steps-per-env", "16", "--config.ppo.batch-size", "64", "--config.ppo.layers", "16",
+]  # fmt: skip
+
+
+@pytest.fixture
+def clip(push_clip: Motion, tmp_path: Path) -> Path:
+    torch.set_num_threads(1)
+    push_clip.save(tmp_path / "clip.npz")
+    return tmp_path / "clip.npz"
+
+
+def test_a_run_from_the_command_line(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    assert main(["train", str(clip), "-o", str(folder), *SMALL]) == 0
+    out = capsys.readouterr().out
+    assert "256 steps" in out
+    assert f"step budget spent. Next: touchstone evaluate {folder}" in out.replace("\n", " ")
+    assert RunFolder(folder).checkpoint.exists()
+    assert main(["train", str(clip), "-o", str(folder), *SMALL]) == EXIT_USER_ERROR
+    captured = capsys.readouterr()
+    assert captured.err.endswith("already holds a run; go on with --resume, or choose another folder with -o\n")
+    assert captured.err.count("\n") == 1
+
+
+def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    moved = TrainingProgress.on_steps
+
+    def interrupt(self: TrainingProgress, steps: int) -> None:
+        moved(self, steps)
+        if steps >= 200:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingProgress, "on_steps", interrupt)
+        assert main(["train", str(clip), "-o", str(folder), *SMALL]) == EXIT_INTERRUPTED
+    captured = capsys.readouterr()
+    assert f"Go on with: touchstone train {clip} -o {folder} --resume" in captured.out
+    assert captured.err == "touchstone: interrupted\n"
+    # what it said works, and needs none of the options again
+    assert main(["train", str(clip), "-o", str(folder), "--resume"]) == 0
+    assert "256/256" in capsys.readouterr().out
+    assert RunFolder(folder).progress.read_text().splitlines()[-1].startswith("256,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["nowhere.npz"], "nowhere.npz"),
+        (["{clip}", "-o", "{folder}/none", "--resume"], "no such run folder; make one with: touchstone train"),
+        (["{clip}", "-o", "{clip}/run", "--config.max-steps", "1"], "cannot write"),
+    ],
+    ids=["no clip", "nothing to resume", "no folder"],
+)
+def test_a_mistake_is_one_line_and_code_2(
+    arguments: list[str], complaint: str, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *(a.format(clip=clip, folder=tmp_path) for a in arguments)]) == EXIT_USER_ERROR
+    captured = capsys.readouterr()
+    assert captured.err.startswith("touchstone: ")
+    assert complaint in captured.err
+    assert captured.err.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.npz"]

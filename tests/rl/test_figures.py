@@ -1,0 +1,102 @@
+"""Figures of an evaluation on motions for which they are known."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from envs.tracking import TaskConfig
+from rl.figures import figures_of, per_frame_of
+from rl.rollouts import Episodes, Evaluator
+from sim.motion import Motion
+from sim.retarget import Reference, retarget
+
+
+@pytest.fixture(scope="module")
+def episodes(push: Reference) -> Episodes:
+    from envs.terminations import TerminationConfig
+
+    return Evaluator(push, TaskConfig(threads=1, termination=TerminationConfig(0.0, 0.0))).run(None)
+
+
+def figures(reference: Reference, simulation: Motion, clean: Episodes) -> dict[str, dict[str, Any]]:
+    return figures_of(reference, simulation, clean, clean, touch_force=1.0)
+
+
+def test_the_reference_itself_has_no_error(push: Reference, episodes: Episodes) -> None:
+    found = figures(push, push.motion, episodes)
+    for name in ("mpjpe", "mpjpe_root_relative", "object_position_error", "object_rotation_error"):
+        assert found[name]["value"] == pytest.approx(0, abs=1e-4), name
+    assert found["mpjpe_source"]["value"] == pytest.approx(push.report.joint_shift_mean_mm, rel=0.05)
+    for name in ("jitter", "penetration_max", "penetration_share", "foot_skate"):
+        assert found[name]["value"] == found[f"{name}_reference"]["value"], name
+    assert found["contact_distance"]["value"] == found["contact_distance_reference"]["value"]
+
+
+def test_a_shifted_copy_has_the_shift_as_its_error(push: Reference, episodes: Episodes) -> None:
+    """30 mm aside: as much of global error, none relative to the pelvis, and the object 40 mm off."""
+    thing = push.motion.objects[0]
+    moved = push.motion.replace(
+        root_position_w=push.motion.root_position_w + np.array([0.0, 0.03, 0.0]),
+        objects=(dataclasses.replace(thing, position_w=thing.position_w + np.array([0.04, 0.0, 0.0])),),
+    )
+    found = figures(push, moved, episodes)
+    assert found["mpjpe"]["value"] == pytest.approx(30, abs=1e-3)
+    assert found["mpjpe_root_relative"]["value"] == pytest.approx(0, abs=1e-3)
+    assert found["object_position_error"]["value"] == pytest.approx(40, abs=1e-3)
+    series = per_frame_of(push, moved)
+    assert series["mpjpe_mm"] == pytest.approx([30.0] * 40, abs=1e-3)
+    assert series["object_position_mm"] == pytest.approx([40.0] * 40, abs=1e-3)
+    assert series["object_height_m"] == pytest.approx(series["object_height_m_reference"])
+
+
+def test_a_shorter_simulation_is_compared_with_its_own_frames(push: Reference, episodes: Episodes) -> None:
+    found = figures(push, push.motion.slice(0, 10), episodes)
+    assert found["mpjpe"]["value"] == pytest.approx(0, abs=1e-4)
+    series = per_frame_of(push, push.motion.slice(0, 10))
+    assert all(len(row) == 40 and row[10:] == [None] * 30 for row in series.values())
+
+
+def test_nothing_that_is_written_is_nan(push: Reference, episodes: Episodes) -> None:
+    json.dumps(figures(push, push.motion, episodes), allow_nan=False)
+    json.dumps(per_frame_of(push, push.motion), allow_nan=False)
+
+
+def test_without_object_and_contact_those_figures_are_absent_or_empty(push_clip: Motion) -> None:
+    alone = push_clip.slice(0, 8)
+    alone = alone.replace(objects=(), contacts=alone.contacts.cut(0, 0), contact_labels=None, object_contact=None)
+    reference = retarget(alone)
+    clean = Evaluator(reference, TaskConfig(threads=1)).run(None)
+    found = figures(reference, reference.motion, clean)
+    json.dumps(found, allow_nan=False)
+    json.dumps(per_frame_of(reference, reference.motion), allow_nan=False)
+    assert "object_position_error" not in found
+    assert "contact_distance" not in found
+    assert found["contact_recall"]["value"] is None
+    assert found["penetration_max"]["value"] in (None, 0.0)
+    assert found["mpjpe"]["value"] == pytest.approx(0, abs=1e-4)
+
+
+def test_hands_that_never_touch_recall_nothing(push: Reference, episodes: Episodes) -> None:
+    """Forces of zero where contact is labelled: recall 0; forces everywhere: recall 1, precision the labelled share."""
+    forces = episodes.states.forces_w
+    for force, recall in ((forces * 0.0, 0.0), (forces * 0.0 + 10.0, 1.0)):
+        felt = dataclasses.replace(episodes, states=dataclasses.replace(episodes.states, forces_w=force))
+        found = figures(push, push.motion, felt)
+        assert found["contact_recall"]["value"] == recall
+    assert found["contact_precision"]["value"] == pytest.approx(
+        float(np.mean(push.motion.contact_labels[:, _hands(push)].reshape(40, 2, -1).max(-1) > 0)), abs=1e-6
+    )  # type: ignore[index]
+
+
+def _hands(push: Reference) -> list[int]:
+    from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, JOINT_NAMES
+
+    columns: list[int] = []
+    for side in ("left", "right"):
+        columns += [j for j in FINGER_JOINTS if JOINT_NAMES[j].startswith(side)] + [JOINT_INDEX[f"{side}_wrist"]]
+    return columns

@@ -160,8 +160,23 @@ class TrackingTask:
         if close is not None:
             close()
 
-    def step(self, action: torch.Tensor) -> Transition:
-        """One control step. action: [N, A] in [-1, 1]: times `action_scale`, added to the PD targets."""
+    def memory(self) -> tuple[np.ndarray, ...]:
+        """The present of all environments, for `recall`."""
+        return self._state.copy(), self._rows.numpy().copy(), self.frames.copy(), self._action.numpy().copy()
+
+    def recall(self, memory: tuple[np.ndarray, ...]) -> None:
+        """Go back to a remembered present."""
+        state, rows, frames, action = memory
+        self._state, self.frames = state.copy(), frames.copy()
+        self._rows, self._action = torch.as_tensor(rows.copy()), torch.as_tensor(action.copy())
+
+    def step(self, action: torch.Tensor, *, renew: bool = True) -> Transition:
+        """One control step.
+
+        Args:
+            action: [N, A] in [-1, 1]: times `action_scale`, added to the PD targets.
+            renew: begin environments that end anew; without it nothing is observed either (empty tensors).
+        """
         action = action.clamp(-1.0, 1.0)
         ahead = np.minimum(self.frames + 1, self.num_frames - 1)
         control = self._control(ahead, action)
@@ -188,7 +203,7 @@ class TrackingTask:
             failed |= limit
         reward = torch.where(unstable, 0.0, reward)
         finished = ~failed & self._at_end()
-        observation, final = self._renew(failed, finished, frames)
+        observation, final = self._renew(failed, finished, frames) if renew else (torch.empty(0), torch.empty(0))
         return Transition(
             observation, final, reward, terms, failed, broken, finished, state, goal, frames, unstable
         )  # fmt: skip

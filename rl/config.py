@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from envs.tracking import TaskConfig
+from rl.refine import RefineConfig
 from sim.retarget import RetargetConfig
 from sim.scene import SceneConfig
 
@@ -72,6 +73,7 @@ class TrainConfig:
         evaluate_every: control steps between evaluations from frame 0.
         checkpoint_every: control steps between checkpoints.
         mastery: early stop.
+        refine: planning that corrects the reference's PD targets before learning; its steps count.
         ppo, task, scene, retarget: see their classes.
     """
 
@@ -82,6 +84,7 @@ class TrainConfig:
     evaluate_every: int = 50_000
     checkpoint_every: int = 200_000
     mastery: MasteryConfig = field(default_factory=MasteryConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
     ppo: PpoConfig = field(default_factory=PpoConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     scene: SceneConfig = field(default_factory=SceneConfig)

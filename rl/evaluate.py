@@ -12,6 +12,7 @@ from envs.starts import StartConfig
 from rl import checkpoints
 from rl.config import TrainConfig
 from rl.figures import figures_of, per_frame_of
+from rl.refine import load_corrections, refined
 from rl.rollouts import Episodes, Evaluator
 from rl.runs import RunFolder, load_config
 from rl.train import build_policy
@@ -60,6 +61,8 @@ def evaluate_run(folder: Path, *, episodes: int = 16, seed: int = 0) -> Evaluati
     run.require(run.config, run.motion, run.policy)
     config = load_config(run.config, TrainConfig)
     reference = retarget(Motion.load(run.motion), config.scene, config.retarget)
+    if run.corrections.exists():
+        reference = refined(reference, load_corrections(run.corrections))
     evaluation = evaluate(reference, config, run.policy, episodes=episodes, seed=seed)
     evaluation.simulation.save(run.simulation)
     write_json(run.evaluation, evaluation.to_json())

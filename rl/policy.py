@@ -51,3 +51,5 @@ class TrackingPolicy(ActorCriticPolicy):
     def __init__(self, *args: Any, learn_deviation: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.log_std.requires_grad_(learn_deviation)
+        assert isinstance(self.action_net, torch.nn.Linear)
+        torch.nn.init.zeros_(self.action_net.weight)  # an untrained policy carries out the reference's own targets

@@ -41,6 +41,11 @@ class RunFolder:
         return self.path / "retarget.json"
 
     @property
+    def corrections(self) -> Path:
+        """What planning added to the reference's PD targets, rad; none without refinement."""
+        return self.path / "corrections.npz"
+
+    @property
     def progress(self) -> Path:
         """One row per evaluation during training, CSV."""
         return self.path / "progress.csv"

@@ -21,6 +21,7 @@ from envs.vec import TrackingVecEnv, spaces
 from rl import checkpoints
 from rl.config import TrainConfig
 from rl.policy import RunningNorm, TrackingPolicy
+from rl.refine import load_corrections, refine, refined, save_corrections
 from rl.rollouts import Evaluator
 from rl.runs import RunFolder, load_config, save_config
 from sim.errors import RunError
@@ -93,13 +94,22 @@ def train(
     if config.torch_threads:
         torch.set_num_threads(config.torch_threads)
     reference = retarget(motion, config.scene, config.retarget)
+    began, steps = time.perf_counter(), 0
     if not resume:
         _begin_folder(run, motion, reference, config)
+        if config.refine.iterations:
+            refinement = refine(reference, config.task, config.refine, seed=config.seed, on_steps=on_steps)
+            steps = refinement.steps
+            save_corrections(run.corrections, refinement.corrections)
+    if run.corrections.exists():
+        reference = refined(reference, load_corrections(run.corrections))
     env = TrackingVecEnv(TrackingTask(reference, config.task, seed=config.seed))
     model = build_model(env, config, log=run.tensorboard)
     trainer = _Trainer(run, config, reference, on_progress, on_steps)
     if resume:
         trainer.restore(model, env)
+    else:
+        model.num_timesteps, trainer.seconds = steps, time.perf_counter() - began
     try:
         if not trainer.ended_by and model.num_timesteps < config.max_steps:
             model.learn(config.max_steps - model.num_timesteps, callback=trainer, reset_num_timesteps=False)

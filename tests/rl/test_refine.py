@@ -1,0 +1,79 @@
+"""Planning of corrected PD targets."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from envs.terminations import TerminationConfig
+from envs.tracking import TaskConfig
+from rl.refine import RefineConfig, load_corrections, refine, refined, save_corrections
+from rl.rollouts import Evaluator
+from sim.errors import RunError
+from sim.retarget import Reference
+
+TASK = TaskConfig(threads=1, termination=TerminationConfig(body_distance=0.5, object_distance=0.5))
+SMALL = RefineConfig(iterations=2, samples=12, horizon=6, carried_out=3, knot=3)
+
+
+@pytest.fixture(scope="module")
+def lame(push: Reference) -> Reference:
+    """The reference with knee targets that are off by 0.15 rad: something for planning to mend."""
+    targets = push.targets.copy()
+    for name in ("left_knee_y", "right_knee_y"):
+        targets[:, push.scene.model.actuator(name).id] += 0.15
+    return dataclasses.replace(push, targets=targets)
+
+
+def test_planning_brings_the_body_nearer(lame: Reference) -> None:
+    found = refine(lame, TASK, dataclasses.replace(SMALL, samples=32, iterations=3))
+    before = Evaluator(lame, TASK).run(None)
+    after = Evaluator(refined(lame, found.corrections), TASK).run(None)
+    assert after.completion()[0] >= before.completion()[0]
+    rows = min(int(before.alive.sum()), int(after.alive.sum()))
+
+    def error(episodes: object) -> float:
+        states, goals = episodes.states, episodes.goals  # type: ignore[attr-defined]
+        return float((states.positions_w - goals.positions_w)[:rows].norm(dim=-1).mean())
+
+    assert error(after) < 0.9 * error(before)
+
+
+def test_the_corrected_reference_replays_what_was_planned(push: Reference) -> None:
+    found = refine(push, TASK, SMALL)
+    assert found.reached == len(push.qpos) - 1
+    replay = Evaluator(refined(push, found.corrections), TASK).run(None)
+    assert replay.completed.all()
+
+
+def test_steps_are_counted_and_corrections_bounded(push: Reference) -> None:
+    found = refine(push, TASK, SMALL)
+    last, expected, frame = len(push.qpos) - 1, 0, 0
+    while frame < last:
+        horizon = min(SMALL.horizon, last - frame)
+        carried = min(SMALL.carried_out, horizon)
+        expected += SMALL.samples * (SMALL.iterations * horizon + carried)
+        frame += carried
+    assert found.steps == expected
+    assert found.corrections.shape == push.targets.shape
+    assert np.abs(found.corrections).max() <= TASK.action_scale + 1e-6
+    assert not found.corrections[0].any()  # no action leads to frame 0
+
+
+def test_the_same_seed_plans_the_same(push: Reference) -> None:
+    one, same, other = (refine(push, TASK, SMALL, seed=s).corrections for s in (3, 3, 4))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_corrections_round_trip_and_damage_is_one_line(tmp_path: Path) -> None:
+    corrections = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).double().numpy()
+    save_corrections(tmp_path / "c.npz", corrections)
+    assert np.array_equal(load_corrections(tmp_path / "c.npz"), corrections)
+    (tmp_path / "c.npz").write_bytes(b"PK\x03\x04 no more")
+    with pytest.raises(RunError, match="damaged"):
+        load_corrections(tmp_path / "c.npz")

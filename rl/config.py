@@ -35,7 +35,7 @@ class PpoConfig:
     batch_size: int = 768
     epochs: int = 4
     learning_rate: float = 1e-4
-    desired_kl: float = 0.04
+    desired_kl: float = 0.01
     gamma: float = 0.97
     gae_lambda: float = 0.95
     clip_range: float = 0.2
@@ -56,7 +56,7 @@ class MasteryConfig:
         mpjpe_mm: mean joint distance from the reference; object_mm: mean object distance.
     """
 
-    evaluations: int = 3
+    evaluations: int = 1
     mpjpe_mm: float = 60.0
     object_mm: float = 45.0
 

@@ -27,9 +27,13 @@ class VerdictConfig:
     source_mpjpe_mm: float = 50.0
 
 
+_ROBUST = 1  # which of the checks is about perturbed starts
+LABELS = ("physical", "physical, not robust", "partly physical", "not shown to be physical")
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """`label`: physical, partly physical, or not shown to be physical; score in [0, 1]; the rule; the reasons."""
+    """`label` is one of `LABELS`; score in [0, 1]; the rule; the reasons."""
 
     label: str
     score: float
@@ -45,8 +49,9 @@ def rule(config: VerdictConfig) -> str:
         f"{c.perturbed_completion:.0%} of it through from perturbed starts, and stays within {c.mpjpe_mm:g} mm of the "
         f"joints, {c.object_mm:g} mm and {c.object_deg:g} degrees of the object, touches with the hands in at least "
         f"{c.contact_recall:.0%} of the frames labelled as contact, and retargeting moved the joints by at most "
-        f"{c.source_mpjpe_mm:g} mm. Partly physical: at least half of the clip is carried through. Otherwise not shown "
-        "to be physical: this policy, trained for so long, did not manage it, which is no proof that none can. The "
+        f"{c.source_mpjpe_mm:g} mm. Physical, not robust: all of this but the perturbed starts; the motion can be "
+        "carried out, by a policy that a small push upsets. Partly physical: at least half of the clip is carried "
+        "through. Otherwise not shown to be physical: this policy failed, which is no proof that none can succeed. The "
         "score is the mean of both completions and of 1 - error / (2 limit), at least 0, for joints and object, times "
         "the completion from frame 0."
     )
@@ -95,10 +100,13 @@ def judge(
         ),
     )
     held = [check for check in checks if check is not None]
-    if all(ok for ok, _ in held):
-        label = "physical"
+    failed = [check for check in held if not check[0]]
+    if not failed:
+        label = LABELS[0]
+    elif failed == [checks[_ROBUST]]:
+        label = LABELS[1]
     else:
-        label = "partly physical" if completion >= 0.5 else "not shown to be physical"
+        label = LABELS[2] if completion >= 0.5 else LABELS[3]
     parts = [completion, perturbed_completion, _closeness(mpjpe_mm, c.mpjpe_mm), _closeness(object_mm, c.object_mm)]
     score = float(np.nanmean(parts)) * completion
     reasons = [f"{'holds' if ok else 'fails'}: {text}" for ok, text in held]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+import rl.train
 from envs.tracking import TaskConfig, TrackingTask, Transition
 from envs.vec import TrackingVecEnv
 from rl.config import MasteryConfig, PpoConfig, TrainConfig
@@ -21,6 +23,7 @@ from rl.runs import RunFolder, load_config
 from rl.train import Progress, TrainResult, train
 from sim.errors import RunError, TouchstoneError
 from sim.motion import Motion
+from sim.retarget import Reference, retarget
 
 Tiny = Callable[..., TrainConfig]
 ROOT = Path(__file__).resolve().parents[2]
@@ -226,23 +229,37 @@ def test_a_folder_that_cannot_be_written_is_one_line(place: str, tiny: Tiny, pus
 
 
 @pytest.mark.slow
-def test_training_raises_the_return(push_clip: Motion, tmp_path: Path) -> None:
-    """Known answer: on one second of standing before the box, half a minute of PPO earns more than it did untrained."""
+def test_training_finds_a_known_answer(push_clip: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PD targets that are off by a constant: the best action takes that back, and half a minute of PPO finds out."""
+    wrong = np.random.default_rng(0).choice([-0.2, 0.2], 63)
+
+    def spoiled(*arguments: Any) -> Reference:
+        reference = retarget(*arguments)
+        return dataclasses.replace(reference, targets=reference.targets + wrong)
+
+    monkeypatch.setattr(rl.train, "retarget", spoiled)
     config = TrainConfig(
-        max_steps=40_000, evaluate_every=40_000, checkpoint_every=40_000, mastery=MasteryConfig(evaluations=0),
+        max_steps=60_000, evaluate_every=60_000, checkpoint_every=60_000, mastery=MasteryConfig(evaluations=0),
         ppo=PpoConfig(steps_per_env=24, batch_size=192, layers=(64, 64)), task=TaskConfig(num_envs=32),
     )  # fmt: skip
-    returns: list[float] = []
+    rewards: list[float] = []
+    actions: list[np.ndarray] = []
     wait = TrackingVecEnv.step_wait
 
     def record(self: TrackingVecEnv) -> Any:
+        actions.append(self._pending.mean(0).numpy())
         result = wait(self)
-        returns.append(float(result[1].mean()))
+        rewards.append(float(result[1].mean()))
         return result
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrackingVecEnv, "step_wait", record)
-        train(push_clip, tmp_path / "run", config)
-    tenth = len(returns) // 10
-    first, last = np.mean(returns[:tenth]), np.mean(returns[-tenth:])
-    assert last > 1.05 * first
+    monkeypatch.setattr(TrackingVecEnv, "step_wait", record)
+    train(push_clip, tmp_path / "run", config)
+    tenth = len(rewards) // 10
+    print(
+        np.mean(rewards[:tenth]),
+        np.mean(rewards[-tenth:]),
+        np.corrcoef(np.mean(actions[:tenth], 0), -wrong)[0, 1],
+        np.corrcoef(np.mean(actions[-tenth:], 0), -wrong)[0, 1],
+    )
+    assert np.mean(rewards[-tenth:]) > 1.1 * np.mean(rewards[:tenth])
+    assert np.corrcoef(np.mean(actions[-tenth:], 0), -wrong)[0, 1] > 0.5

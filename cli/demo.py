@@ -108,12 +108,20 @@ def _train(motion: Motion, folder: Path, *, minutes: float, seed: int) -> None:
             f" clip carried through, joints off by {row.mpjpe_mm:.0f} mm, object by {row.object_mm:.0f} mm"
         )
 
+    told = 0
+
+    def count(steps: int) -> None:
+        nonlocal told
+        if steps >= told + 100_000:
+            told = steps
+            _say(f"  {steps:>9,} control steps")
+
     run = RunFolder(folder)
     resume = run.checkpoint.exists()
     if resume and Motion.load(run.motion).source != motion.source:
         raise RunError(f"{folder} holds a run of another clip; choose another folder with -o, or delete it")
     config = TrainConfig(max_minutes=minutes, seed=seed)
-    result = train(motion, folder, config, resume=resume, on_progress=show)
+    result = train(motion, folder, config, resume=resume, on_progress=show, on_steps=count)
     _say({"mastered": "  mastered"}.get(result.ended_by, f"  the budget of {result.ended_by} is spent"))
 
 
@@ -125,14 +133,13 @@ def _evaluate(folder: Path) -> None:
 
 def _film(folder: Path) -> None:
     """The mp4, where there is offscreen OpenGL; elsewhere a line that says which packages are missing."""
-    from sim.body.capsules import body_geoms, measure_stance
     from sim.errors import SimulationError
     from sim.motion import Motion
-    from sim.replay.stage import build_stage
+    from sim.replay.stage import build_stage, drawn_body
     from sim.replay.video import write_video
 
     reference, simulation = Motion.load(folder / "reference.npz"), Motion.load(folder / "simulation.npz")
-    geoms = body_geoms(reference.offsets, stance=measure_stance(reference))
+    geoms = drawn_body(reference, "mitten")
     try:
         write_video(folder / "replay.mp4", build_stage({"reference": reference, "simulation": simulation}, geoms))
     except SimulationError as error:

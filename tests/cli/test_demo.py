@@ -98,3 +98,15 @@ def test_without_opengl_the_demo_names_the_packages_and_goes_on(
     demo._film(tmp_path)
     assert "libegl1 libgl1-mesa-dri" in capsys.readouterr().out
     assert not (tmp_path / "replay.mp4").exists()
+
+
+def test_without_a_wish_the_authored_clip_stands_in_for_one_that_cannot_be_fetched(
+    calls: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def offline() -> None:
+        raise AssetError("cannot fetch the real demo clip")
+
+    monkeypatch.setattr("generate.demo_clip.fetch_demo_clip", offline)
+    assert main(["demo", "-o", str(tmp_path / "run")]) == 0
+    assert "cannot fetch the real demo clip\n  going on with the authored clip" in capsys.readouterr().out
+    assert calls[0].startswith("train True")

@@ -18,11 +18,12 @@ from sim.motion import Motion
 def run(tmp_path_factory: pytest.TempPathFactory, push_clip: Motion) -> Path:
     from envs.tracking import TaskConfig
     from rl.config import MasteryConfig, PpoConfig, TrainConfig
+    from rl.refine import RefineConfig
 
     folder = tmp_path_factory.mktemp("cli") / "run"
     config = TrainConfig(
         max_steps=64, torch_threads=1, mastery=MasteryConfig(evaluations=0), task=TaskConfig(num_envs=4, threads=1),
-        ppo=PpoConfig(steps_per_env=16, batch_size=64, layers=(16,)),
+        ppo=PpoConfig(steps_per_env=16, batch_size=64, layers=(16,)), refine=RefineConfig(iterations=0),
     )  # fmt: skip
     train(push_clip.slice(0, 20), folder, config)
     return folder

@@ -15,7 +15,8 @@ from sim.motion import Motion
 
 SMALL = [
     "--config.max-steps", "256", "--config.evaluate-every", "128", "--config.checkpoint-every", "128",
-    "--config.mastery.evaluations", "0", "--config.task.num-envs", "8", "--config.task.threads", "1",
+    "--config.mastery.evaluations", "0", "--config.refine.iterations", "0",
+    "--config.task.num-envs", "8", "--config.task.threads", "1",
     "--config.ppo.steps-per-env", "16", "--config.ppo.batch-size", "64", "--config.ppo.layers", "16",
 ]  # fmt: skip
 

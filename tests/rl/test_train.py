@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import torch
 
-import rl.train
+from envs.starts import StartConfig
 from envs.tracking import TaskConfig, TrackingTask, Transition
 from envs.vec import TrackingVecEnv
 from rl.config import MasteryConfig, PpoConfig, TrainConfig
 from rl.runs import RunFolder, load_config
-from rl.train import Progress, TrainResult, train
+from rl.train import Progress, TrainResult, build_model, train
 from sim.errors import RunError, TouchstoneError
 from sim.motion import Motion
-from sim.retarget import Reference, retarget
+from sim.retarget import retarget
 
 Tiny = Callable[..., TrainConfig]
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,7 +218,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(place: str, tiny: Tiny, pus
         "import resource, sys; from pathlib import Path\n"
         "from cli.main import main\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))\n"
-        "sys.exit(main(['train', sys.argv[1], '-o', sys.argv[2], '--config.max-steps', '3000']))\n"
+        "quick = ['--config.max-steps', '3000', '--config.refine.iterations', '0']\n"
+        "sys.exit(main(['train', sys.argv[1], '-o', sys.argv[2], *quick]))\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "clip.npz"), str(tmp_path / "run")]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -229,37 +230,30 @@ def test_a_folder_that_cannot_be_written_is_one_line(place: str, tiny: Tiny, pus
 
 
 @pytest.mark.slow
-def test_training_finds_a_known_answer(push_clip: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PD targets that are off by a constant: the best action takes that back, and half a minute of PPO finds out."""
-    wrong = np.random.default_rng(0).choice([-0.2, 0.2], 63)
-
-    def spoiled(*arguments: Any) -> Reference:
-        reference = retarget(*arguments)
-        return dataclasses.replace(reference, targets=reference.targets + wrong)
-
-    monkeypatch.setattr(rl.train, "retarget", spoiled)
-    config = TrainConfig(
-        max_steps=60_000, evaluate_every=60_000, checkpoint_every=60_000, mastery=MasteryConfig(evaluations=0),
-        ppo=PpoConfig(steps_per_env=24, batch_size=192, layers=(64, 64)), task=TaskConfig(num_envs=32),
-    )  # fmt: skip
+def test_the_learner_finds_a_known_answer(push_clip: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PD targets that are off by a constant: the best action takes that back, and some seconds of PPO find out."""
+    reference = retarget(push_clip.slice(0, 30))
+    wrong = np.random.default_rng(0).choice([-0.2, 0.2], reference.targets.shape[1])
+    ppo = PpoConfig(
+        steps_per_env=8, batch_size=64, layers=(64, 64), learning_rate=3e-4, gamma=0.7, deviation=0.3
+    )  # a short horizon, since the error shows at once
+    config = TrainConfig(ppo=ppo, task=TaskConfig(num_envs=32, threads=1, start=StartConfig(min_frames=5)))
+    spoiled = dataclasses.replace(reference, targets=reference.targets + wrong)
+    env = TrackingVecEnv(TrackingTask(spoiled, config.task))
+    model = build_model(env, config)
     rewards: list[float] = []
     actions: list[np.ndarray] = []
-    wait = TrackingVecEnv.step_wait
+    wait = env.step_wait
 
-    def record(self: TrackingVecEnv) -> Any:
-        actions.append(self._pending.mean(0).numpy())
-        result = wait(self)
+    def record() -> Any:
+        actions.append(env._pending.mean(0).numpy())
+        result = wait()
         rewards.append(float(result[1].mean()))
         return result
 
-    monkeypatch.setattr(TrackingVecEnv, "step_wait", record)
-    train(push_clip, tmp_path / "run", config)
+    monkeypatch.setattr(env, "step_wait", record)
+    model.learn(30_000)
+    env.close()
     tenth = len(rewards) // 10
-    print(
-        np.mean(rewards[:tenth]),
-        np.mean(rewards[-tenth:]),
-        np.corrcoef(np.mean(actions[:tenth], 0), -wrong)[0, 1],
-        np.corrcoef(np.mean(actions[-tenth:], 0), -wrong)[0, 1],
-    )
-    assert np.mean(rewards[-tenth:]) > 1.1 * np.mean(rewards[:tenth])
-    assert np.corrcoef(np.mean(actions[-tenth:], 0), -wrong)[0, 1] > 0.5
+    assert np.mean(rewards[-tenth:]) > 1.15 * np.mean(rewards[:tenth])
+    assert np.corrcoef(np.mean(actions[-tenth:], 0), -wrong)[0, 1] > 0.3

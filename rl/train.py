@@ -111,8 +111,9 @@ def train(
     else:
         model.num_timesteps, trainer.seconds = steps, time.perf_counter() - began
     try:
-        if not trainer.ended_by and model.num_timesteps < config.max_steps:
-            model.learn(config.max_steps - model.num_timesteps, callback=trainer, reset_num_timesteps=False)
+        remaining = config.max_steps - model.num_timesteps
+        if not trainer.ended_by and (remaining > 0 or not trainer.history):  # what planning found is always evaluated
+            model.learn(max(remaining, 1), callback=trainer, reset_num_timesteps=False)
             trainer.save(model, env)
     except OSError as error:
         raise RunError(f"cannot write into {folder}: {error.strerror or error}; then go on with --resume") from error
@@ -165,8 +166,9 @@ def _policy_arguments(config: TrainConfig) -> dict[str, Any]:
 
 
 def _begin_folder(run: RunFolder, motion: Motion, reference: Reference, config: TrainConfig) -> None:
-    """Leftovers of a run that was stopped before its first checkpoint are written over."""
+    """What is left of a run that was stopped before its first checkpoint is written over or removed."""
     save_config(run.config, config)
+    run.corrections.unlink(missing_ok=True)
     motion.save(run.motion)
     reference.motion.save(run.reference)
     write_json(run.retarget, dataclasses.asdict(reference.report))

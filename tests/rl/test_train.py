@@ -19,6 +19,8 @@ from envs.starts import StartConfig
 from envs.tracking import TaskConfig, TrackingTask, Transition
 from envs.vec import TrackingVecEnv
 from rl.config import MasteryConfig, PpoConfig, TrainConfig
+from rl.refine import RefineConfig
+from rl.refine import save_corrections
 from rl.runs import RunFolder, load_config
 from rl.train import Progress, TrainResult, build_model, train
 from sim.errors import RunError, TouchstoneError
@@ -160,6 +162,16 @@ def test_rows_of_a_run_without_checkpoint_do_not_stay(tiny: Tiny, push_clip: Mot
     assert [row[0] for row in rows(run.progress)] == ["steps", "0", "128"]
 
 
+def test_corrections_of_a_run_without_checkpoint_are_not_used(
+    tiny: Tiny, trained: RunFolder, push_clip: Motion, tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path)
+    save_corrections(run.corrections, np.ones((40, 63)))
+    train(push_clip, run.path, tiny())
+    expected = weights(trained.checkpoint)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(run.checkpoint).items())
+
+
 def test_mastery_ends_the_run_early_and_a_mastered_run_stays_so(tiny: Tiny, push_clip: Motion, tmp_path: Path) -> None:
     task = TaskConfig(num_envs=8, threads=1, max_episode_frames=0)
     config = tiny(max_steps=100_000, mastery=MasteryConfig(2, mpjpe_mm=1e6, object_mm=1e6), task=task)
@@ -257,3 +269,15 @@ def test_the_learner_finds_a_known_answer(push_clip: Motion, monkeypatch: pytest
     tenth = len(rewards) // 10
     assert np.mean(rewards[-tenth:]) > 1.15 * np.mean(rewards[:tenth])
     assert np.corrcoef(np.mean(actions[-tenth:], 0), -wrong)[0, 1] > 0.3
+
+
+def test_what_planning_found_is_evaluated_even_when_it_spent_the_budget(
+    tiny: Tiny, push_clip: Motion, tmp_path: Path
+) -> None:
+    plan = RefineConfig(iterations=1, samples=8, horizon=4, carried_out=4, knot=2)
+    result = train(push_clip.slice(0, 20), tmp_path / "run", tiny(max_steps=64, refine=plan))
+    assert len(result.history) == 1
+    assert result.history[0].steps > 64
+    run = RunFolder(tmp_path / "run")
+    assert run.policy.exists()
+    assert run.corrections.exists()

@@ -2,7 +2,7 @@
 
     python -m benchmarks.samples_to_success                           # sub8_largebox_000, three seeds
     python -m benchmarks.samples_to_success --clip sub2_largetable_003 --object-mass 0.5 --hand-friction 2 \\
-        --samples 256 --iterations 4 --horizon 24 --seeds 0
+        --samples 256 --iterations 4 --horizon 24 --seeds 0 --max-steps 1500000
 
 Recorded clips are read from the folder that TOUCHSTONE_DATA names (default ../shared/data).
 """

@@ -19,8 +19,7 @@ from envs.starts import StartConfig
 from envs.tracking import TaskConfig, TrackingTask, Transition
 from envs.vec import TrackingVecEnv
 from rl.config import MasteryConfig, PpoConfig, TrainConfig
-from rl.refine import RefineConfig
-from rl.refine import save_corrections
+from rl.refine import RefineConfig, save_corrections
 from rl.runs import RunFolder, load_config
 from rl.train import Progress, TrainResult, build_model, train
 from sim.errors import RunError, TouchstoneError

@@ -82,7 +82,7 @@ class TrainConfig:
     seed: int = 0
     torch_threads: int = 0
     evaluate_every: int = 50_000
-    checkpoint_every: int = 200_000
+    checkpoint_every: int = 50_000
     mastery: MasteryConfig = field(default_factory=MasteryConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
     ppo: PpoConfig = field(default_factory=PpoConfig)

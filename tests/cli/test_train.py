@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on(
     def interrupt(self: TrainingProgress, steps: int) -> None:
         moved(self, steps)
         if steps >= 200:
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingProgress, "on_steps", interrupt)

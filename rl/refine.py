@@ -9,6 +9,7 @@ targets, so that a policy's residual starts where planning ended. Every simulate
 from __future__ import annotations
 
 import dataclasses
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,20 +82,22 @@ def refine(
     config: RefineConfig,
     *,
     seed: int = 0,
+    max_seconds: float = 0.0,
     on_steps: Callable[[int], None] | None = None,
 ) -> Refinement:
-    """Plan from frame 0 to the clip's end, or to where the plan that is carried out fails.
+    """Plan from frame 0 to the clip's end, to where the plan that is carried out fails, or until the time is spent.
 
     Args:
         reference: what to follow.
         task_config: the task; its number of environments becomes the number of samples.
         config: the planner.
         seed: of the disturbances.
+        max_seconds: of wall time, checked between the pieces that are carried out; 0 is unlimited.
         on_steps: called often, with the control steps so far.
     """
     task = TrackingTask(reference, dataclasses.replace(task_config, num_envs=config.samples), seed=seed)
     try:
-        return _Planner(task, config, torch.Generator().manual_seed(seed), on_steps).run()
+        return _Planner(task, config, torch.Generator().manual_seed(seed), on_steps).run(max_seconds)
     finally:
         task.close()
 
@@ -113,12 +116,13 @@ class _Planner:
         self.plan = torch.zeros(task.num_frames + config.horizon, task.num_actions)
         self.steps = 0
 
-    def run(self) -> Refinement:
+    def run(self, max_seconds: float) -> Refinement:
         """Plan, carry out, repeat."""
         task, config = self.task, self.config
         task.reset(np.zeros(config.samples, np.int64))
         frame, alive = 0, True
-        while frame < task.num_frames - 1 and alive:
+        deadline = time.perf_counter() + max_seconds if max_seconds else float("inf")
+        while frame < task.num_frames - 1 and alive and time.perf_counter() < deadline:
             horizon = min(config.horizon, task.num_frames - 1 - frame)
             for round_ in range(config.iterations):
                 self._improve(frame, horizon, config.deviation * config.decay**round_)

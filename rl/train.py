@@ -98,7 +98,14 @@ def train(
     if not resume:
         _begin_folder(run, motion, reference, config)
         if config.refine.iterations:
-            refinement = refine(reference, config.task, config.refine, seed=config.seed, on_steps=on_steps)
+            refinement = refine(
+                reference,
+                config.task,
+                config.refine,
+                seed=config.seed,
+                max_seconds=60.0 * config.max_minutes,
+                on_steps=on_steps,
+            )
             steps = refinement.steps
             save_corrections(run.corrections, refinement.corrections)
     if run.corrections.exists():

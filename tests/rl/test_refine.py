@@ -64,6 +64,13 @@ def test_steps_are_counted_and_corrections_bounded(push: Reference) -> None:
     assert not found.corrections[0].any()  # no action leads to frame 0
 
 
+def test_planning_stops_when_its_time_is_spent(push: Reference) -> None:
+    found = refine(push, TASK, SMALL, max_seconds=1e-9)
+    assert found.reached == 0
+    assert found.steps == 0
+    assert not found.corrections.any()
+
+
 def test_the_same_seed_plans_the_same(push: Reference) -> None:
     one, same, other = (refine(push, TASK, SMALL, seed=s).corrections for s in (3, 3, 4))
     assert np.array_equal(one, same)

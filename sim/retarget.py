@@ -110,7 +110,7 @@ def retarget(
     source = motion.resample(CONTROL_HZ)
     fitted, stance = _fit_body(source, config)
     scene = build_scene(
-        fitted.offsets, fitted.objects, scene_config, stance=stance, finger_rotations_b=_resting_fingers(fitted)
+        fitted.offsets, fitted.objects, scene_config, stance=stance, finger_rotations_b=resting_fingers(fitted)
     )
     if config.settle_objects:
         fitted = _settle_objects(fitted, scene)
@@ -143,8 +143,8 @@ def _fit_body(motion: Motion, config: RetargetConfig) -> tuple[Motion, FootStanc
     return moved.replace(root_position_w=moved.root_position_w - [0.0, 0.0, shift]), stance
 
 
-def _resting_fingers(motion: Motion) -> np.ndarray:
-    """[52, 4] the clip's mean local rotations (chordal mean), in whose finger pose mittens are frozen."""
+def resting_fingers(motion: Motion) -> np.ndarray:
+    """[52, 4] wxyz, the clip's mean local rotations (chordal mean), in whose finger pose mittens are frozen."""
     continuous = rotations.make_continuous(motion.joint_rotations_b)
     mean: np.ndarray = rotations.normalize(continuous.mean(0))
     return mean

@@ -1,6 +1,6 @@
 """The simulated humanoid: MJCF through `mujoco.MjSpec`, one body per joint of the subject's skeleton.
 
-Each joint is three hinges x, y, z, so that its rotation is qx * qy * qz of the hinge angles (intrinsic x-y-z Euler),
+Each joint is three hinges y, x, z, so that its rotation is qy * qx * qz of the hinge angles (intrinsic Euler angles),
 driven by PD position actuators with torque limits. Gains stand in the actuators, never in the joints' passive springs.
 """
 
@@ -15,7 +15,10 @@ from sim import rotations, skeleton
 from sim.body.capsules import BodyGeom, FootStance, Hands, body_geoms
 from sim.skeleton import JOINT_NAMES, PARENTS
 
-AXES = ("x", "y", "z")
+HINGES = "yxz"
+"""Axes of a joint's hinges, outermost first. The middle hinge is x, because at its right angle the outer two line up:
+hips and knees flex through 90 degrees about y, elbows about z, but people do not do the splits.
+"""
 CONTACT_BODY = 2
 """Collision bit of the humanoid's shapes: they meet the floor and objects, not each other."""
 
@@ -101,16 +104,16 @@ def add_humanoid(
 
 
 def add_hinges(body: mujoco.MjsBody, joint: int, *, armature: float = 0.0) -> None:
-    """Three hinges x, y, z, in this order, named after the joint."""
-    for axis, direction in zip(AXES, np.eye(3), strict=True):
-        name = f"{JOINT_NAMES[joint]}_{axis}"
+    """Three hinges in the order of `HINGES`, named after the joint and their axis."""
+    for axis in HINGES:
+        name, direction = f"{JOINT_NAMES[joint]}_{axis}", np.eye(3)["xyz".index(axis)]
         body.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_HINGE, axis=direction, armature=armature)
 
 
 def _add_actuators(spec: mujoco.MjSpec, joint: int, config: HumanoidConfig) -> None:
     kp = gain(joint) * config.gain_scale
     limit = kp * config.torque_limit_scale
-    for axis in AXES:
+    for axis in HINGES:
         name = f"{JOINT_NAMES[joint]}_{axis}"
         actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
         actuator.set_to_position(kp=kp, kv=kp * config.damping_seconds)
@@ -150,9 +153,9 @@ def hinge_angles(joint_rotations_b: np.ndarray) -> np.ndarray:
         joint_rotations_b: [T, K, 4] wxyz, without the pelvis.
 
     Returns:
-        [T, K * 3] rad, x, y, z of each joint in turn.
+        [T, K * 3] rad, y, x, z of each joint in turn.
     """
-    first: np.ndarray = rotations.to_euler_xyz(joint_rotations_b)
+    first: np.ndarray = rotations.to_euler(joint_rotations_b, HINGES)
     other = np.stack((first[..., 0] + np.pi, np.pi - first[..., 1], first[..., 2] + np.pi), -1)
     angles = np.empty_like(first)
     previous = np.zeros_like(first[0])
@@ -166,5 +169,5 @@ def hinge_angles(joint_rotations_b: np.ndarray) -> np.ndarray:
 
 def joint_rotations(angles: np.ndarray) -> np.ndarray:
     """Hinge angles to local rotations, the inverse of `hinge_angles`: [..., K * 3] rad -> [..., K, 4] wxyz."""
-    q: np.ndarray = rotations.from_euler_xyz(angles.reshape(*angles.shape[:-1], -1, 3))
+    q: np.ndarray = rotations.from_euler(angles.reshape(*angles.shape[:-1], -1, 3), HINGES)
     return q

@@ -189,30 +189,33 @@ def from_6d(d: torch.Tensor) -> torch.Tensor:
     return from_matrix(torch.stack((x, y, torch.linalg.cross(x, y, dim=-1)), -1))
 
 
+def _tait_bryan(order: str) -> tuple[int, int, int, float]:
+    """Indices of the three axes of an order such as "yxz", and +1 where it is a cyclic one, -1 where not."""
+    i, j, k = ("xyz".index(axis) for axis in order)
+    return i, j, k, 1.0 if (j - i) % 3 == 1 else -1.0
+
+
 @_numpy_too
-def to_euler_xyz(q: torch.Tensor) -> torch.Tensor:
-    """Intrinsic x-y-z Euler angles, rad, middle one in [-pi/2, pi/2]: [..., 4] -> [..., 3]. q = qx * qy * qz."""
+def to_euler(q: torch.Tensor, order: str) -> torch.Tensor:
+    """Intrinsic Tait-Bryan angles, rad, middle one in [-pi/2, pi/2]: [..., 4] -> [..., 3], in the order's order.
+
+    order: a permutation of "xyz"; for "yxz", q = qy * qx * qz.
+    """
+    i, j, k, sign = _tait_bryan(order)
     m = to_matrix(q)
-    x = torch.atan2(-m[..., 1, 2], m[..., 2, 2])
-    y = torch.asin(m[..., 0, 2].clamp(-1.0, 1.0))
-    z = torch.atan2(-m[..., 0, 1], m[..., 0, 0])
-    return torch.stack((x, y, z), -1)
+    first = torch.atan2(-sign * m[..., j, k], m[..., k, k])
+    middle = torch.asin((sign * m[..., i, k]).clamp(-1.0, 1.0))
+    last = torch.atan2(-sign * m[..., i, j], m[..., i, i])
+    return torch.stack((first, middle, last), -1)
 
 
 @_numpy_too
-def from_euler_xyz(angles: torch.Tensor) -> torch.Tensor:
-    """Intrinsic x-y-z Euler angles, rad, to quaternion: [..., 3] -> [..., 4]."""
-    half = 0.5 * angles
-    (cx, cy, cz), (sx, sy, sz) = half.cos().unbind(-1), half.sin().unbind(-1)
-    return torch.stack(
-        (
-            cx * cy * cz - sx * sy * sz,
-            sx * cy * cz + cx * sy * sz,
-            cx * sy * cz - sx * cy * sz,
-            cx * cy * sz + sx * sy * cz,
-        ),
-        -1,
-    )
+def from_euler(angles: torch.Tensor, order: str) -> torch.Tensor:
+    """The inverse of `to_euler`: [..., 3] rad -> [..., 4]."""
+    axes = torch.eye(3, dtype=angles.dtype, device=angles.device)[list(_tait_bryan(order)[:3])]
+    first, middle, last = from_rotvec(angles[..., None] * axes).unbind(-2)
+    q: torch.Tensor = multiply(multiply(first, middle), last)
+    return q
 
 
 @_numpy_too

@@ -24,8 +24,10 @@ PALM_THICKNESS = 0.028
 _FINGER_THICKNESS = 0.018
 _SHORTEST_BONE = 0.001
 _BODY_MASS_INDEX = 23.0
-_BODY_HEIGHT_PER_BONE_CHAIN = 1.14
-"""Stature over the summed length of ankle-knee-hip-head bones plus ankle height (Drillis & Contini 1966)."""
+_BODY_HEIGHT_PER_BONE_CHAIN = 1.225
+"""Stature over the summed length of the bones ankle-knee-hip and pelvis-head (Drillis & Contini 1966, as `sim.subject`
+has them): what the foot below the ankle, the head above its joint and the pelvis between the chains add.
+"""
 
 _MASS_FRACTIONS = {
     "pelvis": 0.1117, "spine1": 0.0817, "spine2": 0.0816, "spine3": 0.1196, "collar": 0.0200, "neck": 0.0150,

@@ -40,9 +40,9 @@ def torques(scene: Scene, qpos: np.ndarray, qvel: np.ndarray, contacts: HandCont
     return out
 
 
-def at(scene: Scene, joint: str) -> slice:
-    first = scene.model.actuator(f"{joint}_x").id
-    return slice(first, first + 3)
+def at(scene: Scene, joint: str) -> list[int]:
+    """Actuators about x, y and z."""
+    return [scene.model.actuator(f"{joint}_{axis}").id for axis in "xyz"]
 
 
 # -- a hinge ---------------------------------------------------------------------------------------------------------

@@ -32,9 +32,9 @@ def joint_mass(geoms: tuple[BodyGeom, ...], *names: str) -> float:
     return sum(g.mass for g in geoms if JOINT_NAMES[g.joint] in names)
 
 
-@pytest.mark.xfail(reason="the stature that bones imply comes out 7 % short: the factor 1.14 would have to be 1.225")
-def test_a_person_of_175_weighs_70_kg() -> None:
-    assert body_mass(default_offsets(1.75)) == pytest.approx(23.0 * 1.75**2, rel=0.05)
+@pytest.mark.parametrize("stature", [1.6, 1.75, 1.9])
+def test_a_person_weighs_23_kg_per_square_metre_of_stature(stature: float) -> None:
+    assert body_mass(default_offsets(stature)) == pytest.approx(23.0 * stature**2, rel=0.002)
 
 
 def test_mass_grows_with_the_square_of_stature() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from rl.rollouts import Episodes
 from sim import metrics, rotations, skeleton
 from sim.body.capsules import FOOT_JOINTS, measure_stance
-from sim.contact_fit import SIDES, hand_contact
+from sim.contact_fit import SIDES, hand_labels
 from sim.contacts import graph_distances
 from sim.keypoints import keypoint_offsets, keypoint_positions
 from sim.motion import Motion
@@ -73,7 +73,8 @@ def per_frame_of(reference: Reference, simulation: Motion) -> dict[str, list[flo
             series["object_height_m_reference"] = theirs.position_w[:, 2]
             break
     if len(simulation.contacts):
-        series["contact_distance_mm"] = _mean_of_known(graph_distances(simulation)) * metrics.MM
+        series["contact_distance_mm"] = metrics.contact_distance_per_frame(graph_distances(simulation))
+        series["contact_distance_mm_reference"] = metrics.contact_distance_per_frame(graph_distances(goal))
     padding: list[float | None] = [None] * (reference.motion.num_frames - simulation.num_frames)
     return {name: [float(v) if np.isfinite(v) else None for v in row] + padding for name, row in series.items()}
 
@@ -94,26 +95,26 @@ def _contact_figures(
     rows = simulation.num_frames
     joints = reference.scene.joints
     hands = [joints.index(JOINT_INDEX[f"{side}_wrist"]) for side in SIDES]
-    labels = np.where(hand_contact(goal), 1, -1) if goal.objects else np.zeros((rows, 2), int)
+    labels = hand_labels(goal) if goal.objects else np.zeros((rows, 2), int)
     forces = clean.states.forces_w[:rows, 0].norm(dim=-1).numpy()
     agreement = metrics.contact_agreement(labels, forces[:, hands] > touch_force)
-    put("contact_precision", agreement.precision, "share", "of the hands' touches that the labels ask for")
+    put(
+        "contact_precision",
+        agreement.precision,
+        "share",
+        "of the hands' touches, but for those that labels neither ask for nor forbid",
+    )
     put("contact_recall", agreement.recall, "share", "of the labelled hand contacts that physics shows")
     put("contact_f1", agreement.f1, "share", "both together")
-    if len(simulation.contacts):
-        distance = graph_distances(simulation)
-        known = distance[np.isfinite(distance)]
-        put("contact_distance", float(known.mean() * metrics.MM), "mm", "between the pairs of the contact graph")
-        put("contact_score", float(np.square(known).sum()), "m^2", "sum of squared pair distances (eq. 23)")
-        theirs = graph_distances(goal)
-        put("contact_distance_reference", float(np.nanmean(theirs) * metrics.MM), "mm", "the same in the reference")
-
-
-def _mean_of_known(distance: np.ndarray) -> np.ndarray:
-    """[T] mean over the known entries of [T, C]; NaN where there are none."""
-    known = np.isfinite(distance)
-    total = np.where(known, distance, 0.0).sum(1)
-    return np.where(known.any(1), total / np.maximum(known.sum(1), 1), np.nan)
+    if not len(simulation.contacts):
+        return
+    for name, motion in (("", simulation), ("_reference", goal)):
+        whose = "reference" if name else "simulation"
+        surface, joint = graph_distances(motion), graph_distances(motion, anchor="joint")
+        text = "between object point and {} in the pairs of the contact graph, " + whose
+        put(f"contact_distance{name}", metrics.contact_distance(surface), "mm", text.format("keypoint on the skin"))
+        put(f"contact_distance_joint{name}", metrics.contact_distance(joint), "mm", text.format("joint centre"))
+        put(f"contact_score{name}", metrics.contact_score(joint), "m^2", f"eq. 23, mean over frames, {whose}")
 
 
 def _penetration(motion: Motion) -> metrics.Penetration:

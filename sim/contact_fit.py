@@ -66,9 +66,25 @@ class FitResult:
 
 def hand_contact(motion: Motion) -> np.ndarray:
     """[T, 2] bool, left and right: a joint of the hand is labelled +1, or in the contact graph where no labels are."""
-    labels = motion.contact_labels if motion.contact_labels is not None else labels_from_graph(motion)
+    touching: np.ndarray = hand_labels(motion) > 0
+    return touching
+
+
+def hand_labels(motion: Motion) -> np.ndarray:
+    """[T, 2] int8, left and right: +1 the hand must touch an object, 0 it may, -1 it must not.
+
+    With labels of the data set: +1 where a joint of the hand has that, -1 where all have that, else 0. Without: +1
+    where the contact graph has a pair of the hand; elsewhere 0 if the data set says that the object is touched, though
+    not by what, and else -1.
+    """
+    labels = motion.contact_labels
+    if labels is None:
+        unknown = 0 if motion.object_contact is None else motion.object_contact[:, None] > 0
+        labels = np.where(labels_from_graph(motion) > 0, 1, np.where(unknown, 0, -1))
     columns = [[i for i, name in enumerate(skeleton.JOINT_NAMES) if _is_hand(name, side)] for side in SIDES]
-    return np.stack([(labels[:, c] > 0).any(1) for c in columns], 1)
+    must = np.stack([(labels[:, c] > 0).any(1) for c in columns], 1)
+    must_not = np.stack([(labels[:, c] < 0).all(1) for c in columns], 1)
+    return must.astype(np.int8) - must_not
 
 
 def _is_hand(name: str, side: str) -> bool:

@@ -6,7 +6,7 @@ nearest first. To that comes persistence: a contact lasts, and its point stays p
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.ndimage import binary_closing, maximum_filter1d, minimum_filter1d
@@ -27,6 +27,9 @@ _MOVING_SPEED = 0.05
 
 
 _SAME_PART_COST = 0.02
+
+Anchor = Literal["surface", "joint"]
+"""What is held against an object point: the keypoint on the body's surface, or the centre of the joint it rides on."""
 
 
 class _Row(NamedTuple):
@@ -102,6 +105,7 @@ def graph_distances(
     joint_positions_w: np.ndarray | None = None,
     joint_rotations_w: np.ndarray | None = None,
     graph: ContactGraph | None = None,
+    anchor: Anchor = "surface",
 ) -> np.ndarray:
     """How far each pair of the contact graph is apart: [T, C] m, NaN in the frames where the pair is not active.
 
@@ -109,10 +113,15 @@ def graph_distances(
         motion: gives the bones, the objects' poses and, where not given, the rest.
         joint_positions_w: [T, J, 3] m; joint_rotations_w: [T, J, 4]; the motion's own where None.
         graph: the motion's own where None; give the reference's to judge a simulated motion.
+        anchor: `joint` is the seed's choice (eqs. 6 and 23); a joint's centre never reaches the surface.
     """
     graph = motion.contacts if graph is None else graph
-    keypoints_w = _keypoints_w(motion, joint_positions_w, joint_rotations_w)
-    touching = keypoints_w[:, [KEYPOINT_INDEX[name] for name in graph.keypoints]]
+    rows = [KEYPOINT_INDEX[name] for name in graph.keypoints]
+    if anchor == "joint":
+        positions = motion.joint_positions_w if joint_positions_w is None else joint_positions_w
+        touching = positions[:, KEYPOINT_JOINTS[rows]]
+    else:
+        touching = _keypoints_w(motion, joint_positions_w, joint_rotations_w)[:, rows]
     apart = np.linalg.norm(touching - object_points_w(motion, graph), axis=-1)
     return np.where(graph.active(motion.num_frames), apart, np.nan)
 

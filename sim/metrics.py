@@ -122,27 +122,28 @@ def sbto_success(position_error_mm: np.ndarray, rotation_error_deg: np.ndarray) 
 # --- contact ------------------------------------------------------------------------------------------------------
 
 
-def pair_positions(position_w: np.ndarray, rotation_w: np.ndarray, points_b: np.ndarray) -> np.ndarray:
-    """Points of an object moved with it: [T, 3] m, [T, 4], [C, 3] m -> [T, C, 3] m (theta M(I_g) + p of eq. 23)."""
-    moved: np.ndarray = rotations.rotate(rotation_w[:, None], points_b[None]) + position_w[:, None]
-    return moved
+def contact_score(distance: np.ndarray) -> float:
+    """Squared distances summed over the pairs of a frame, mean over the frames with any, m^2 (Open4DHOI eq. 23).
+
+    The paper's sum is over t as well; the mean makes clips of different length comparable.
+
+    Args:
+        distance: [T, C] m between the pairs of the contact graph, NaN where one is not active.
+    """
+    active = np.isfinite(distance)
+    return _mean(np.square(np.where(active, distance, 0.0)).sum(-1)[active.any(-1)])
 
 
-def contact_score(keypoints_w: np.ndarray, points_w: np.ndarray, active: np.ndarray) -> float:
-    """Sum of squared distances over the active pairs, m^2: [T, C, 3] x2 m, bool [T, C] (Open4DHOI eq. 23)."""
-    return float(np.square(keypoints_w - points_w).sum(-1)[active].sum())
+def contact_distance(distance: np.ndarray) -> float:
+    """Mean distance over the active pairs, mm: [T, C] m, NaN where one is not active."""
+    return _mean(distance[np.isfinite(distance)]) * MM
 
 
-def contact_distance(keypoints_w: np.ndarray, points_w: np.ndarray, active: np.ndarray) -> float:
-    """Mean distance over the active pairs, mm: [T, C, 3] x2 m, bool [T, C]. What Open4DHOI's Table 1 gives in mm."""
-    return _mean(np.linalg.norm(keypoints_w - points_w, axis=-1)[active] * MM)
-
-
-def contact_distance_per_frame(keypoints_w: np.ndarray, points_w: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """Mean distance over the pairs active in each frame, mm, NaN where none is: [T, C, 3] x2 m, [T, C] -> [T]."""
-    distance = np.where(active, np.linalg.norm(keypoints_w - points_w, axis=-1), 0.0).sum(-1) * MM
-    count = active.sum(-1)
-    return np.where(count > 0, distance / np.maximum(count, 1), np.nan)
+def contact_distance_per_frame(distance: np.ndarray) -> np.ndarray:
+    """Mean over the pairs active in each frame, mm, NaN where none is: [T, C] m, NaN where inactive -> [T]."""
+    active = np.isfinite(distance)
+    count, total = active.sum(-1), np.where(active, distance, 0.0).sum(-1) * MM
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 class ContactAgreement(NamedTuple):

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from envs.tracking import TaskConfig
 from rl.figures import figures_of, per_frame_of
 from rl.rollouts import Episodes, Evaluator
+from sim.contacts import graph_distances
 from sim.motion import Motion
 from sim.retarget import Reference, retarget
 
@@ -82,15 +84,39 @@ def test_without_object_and_contact_those_figures_are_absent_or_empty(push_clip:
 
 
 def test_hands_that_never_touch_recall_nothing(push: Reference, episodes: Episodes) -> None:
-    """Forces of zero where contact is labelled: recall 0; forces everywhere: recall 1, precision the labelled share."""
-    forces = episodes.states.forces_w
-    for force, recall in ((forces * 0.0, 0.0), (forces * 0.0 + 10.0, 1.0)):
-        felt = dataclasses.replace(episodes, states=dataclasses.replace(episodes.states, forces_w=force))
-        found = figures(push, push.motion, felt)
+    """Forces of zero where contact is labelled: recall 0, no precision; forces everywhere: recall 1.
+
+    The labels ask for touch in 23 frames, forbid it in 10 (made so here) and say nothing in the 7 between.
+    """
+    labels = push.motion.contact_labels
+    assert labels is not None
+    assert (labels[17:, _hands(push)] > 0).any(1).all()
+    assert not labels[:17, _hands(push)].any()
+    forbidding = labels.copy()
+    forbidding[:10] = -1
+    strict = dataclasses.replace(push, motion=push.motion.replace(contact_labels=forbidding))
+    for force, recall, precision in ((0.0, 0.0, None), (10.0, 1.0, 23 / 33)):
+        forces = torch.full_like(episodes.states.forces_w, force)
+        felt = dataclasses.replace(episodes, states=dataclasses.replace(episodes.states, forces_w=forces))
+        found = figures(strict, strict.motion, felt)
         assert found["contact_recall"]["value"] == recall
-    assert found["contact_precision"]["value"] == pytest.approx(
-        float(np.mean(push.motion.contact_labels[:, _hands(push)].reshape(40, 2, -1).max(-1) > 0)), abs=1e-6
-    )  # type: ignore[index]
+        assert found["contact_precision"]["value"] == pytest.approx(precision)
+
+
+def test_contact_is_measured_to_skin_and_joint(push: Reference, episodes: Episodes) -> None:
+    """Joints lie deeper than the skin; both are those of the reference where the simulation is the reference."""
+    found = figures(push, push.motion, episodes)
+    skin, joint = (found[name]["value"] for name in ("contact_distance", "contact_distance_joint"))
+    assert joint > skin + 10
+    for name in ("contact_distance_joint", "contact_score"):
+        assert found[name]["value"] == pytest.approx(found[f"{name}_reference"]["value"], rel=1e-9)
+    apart = graph_distances(push.motion, anchor="joint")
+    frames = [sum(float(d) ** 2 for d in row if np.isfinite(d)) for row in apart if np.isfinite(row).any()]
+    assert found["contact_score"]["value"] == pytest.approx(sum(frames) / len(frames))
+    series = per_frame_of(push, push.motion)
+    known = [v for v in series["contact_distance_mm"] if v is not None]
+    assert len(known) == len(frames)
+    assert series["contact_distance_mm"] == series["contact_distance_mm_reference"]
 
 
 def _hands(push: Reference) -> list[int]:

@@ -7,9 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sim import rotations
+from sim import humanoid, rotations, skeleton
 from sim.body.capsules import FOOT_JOINTS
-from sim.contact_fit import ContactFitConfig, FitResult, fit_contacts, hand_contact, hand_contact_points, hand_gaps
+from sim.contact_fit import (
+    ContactFitConfig,
+    FitResult,
+    fit_contacts,
+    hand_contact,
+    hand_contact_points,
+    hand_gaps,
+    hand_labels,
+)
 from sim.contact_graph import ContactGraph
 from sim.geometry import Primitive
 from sim.motion import Motion, MotionObject
@@ -80,6 +88,29 @@ def test_contact_comes_from_labels_and_else_from_the_graph(standing: Make, resti
     assert not hand_contact(motion.replace(contact_labels=None)).any()
     avoid = -labels(LEFT)
     assert not hand_contact(motion.replace(contact_labels=avoid)).any()
+
+
+def test_a_hand_must_may_or_must_not_touch(standing: Make, resting: Rest) -> None:
+    """Frames 0-4: a finger must, all of the hand must not, part of it must not, nothing said, must and must not."""
+    hand = [j for j, name in enumerate(skeleton.JOINT_NAMES) if humanoid.is_hand(j) and name.startswith("left")]
+    marks = np.zeros((FRAMES, 52), np.int8)
+    marks[0, hand[3]], marks[4, hand[3]] = 1, 1
+    marks[1, hand], marks[2, hand[2:]], marks[4, hand[5:]] = -1, -1, -1
+    motion = over_a_table(standing, resting, 0.0, contact_labels=marks)
+    np.testing.assert_array_equal(hand_labels(motion)[:5, 0], [1, -1, 0, 0, 1])
+    assert not hand_labels(motion)[:, 1].any()
+
+
+def test_outside_the_graph_a_hand_must_not_touch_unless_something_touches(standing: Make, resting: Rest) -> None:
+    graph = ContactGraph(("leftHand_palm",), [0], [[0, 0, 0.15]], [5], [9])
+    motion = over_a_table(standing, resting, 0.0, contact_labels=None).replace(contacts=graph)
+    held = np.where(np.isin(np.arange(FRAMES), range(5, 10)), 1, -1)
+    np.testing.assert_array_equal(hand_labels(motion).T, [held, np.full(FRAMES, -1)])
+    flag = np.zeros(FRAMES, np.int8)
+    flag[4:8] = 1
+    left, right = held.copy(), np.full(FRAMES, -1)
+    left[4], right[4:8] = 0, 0
+    np.testing.assert_array_equal(hand_labels(motion.replace(object_contact=flag)).T, [left, right])
 
 
 def test_pushing_points_lie_at_the_touched_object_alone(standing: Make, resting: Rest) -> None:

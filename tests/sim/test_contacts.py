@@ -1,5 +1,6 @@
 """Contacts with hand-known answers, invariances, and agreement with the data set's own labels."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +208,22 @@ def test_labels_and_distances_of_a_graph() -> None:
     np.testing.assert_allclose(
         object_points_w(motion)[:, 0], motion.objects[0].position_w + np.array([0, 0, 0.2]), atol=1e-12
     )
+
+
+def test_a_pair_is_measured_to_the_skin_or_to_the_joint(carrying_motion: Callable[..., Motion]) -> None:
+    """The box turns as it is carried; its point by matrices, the body's by kinematics."""
+    motion = carrying_motion(0)
+    box, graph = motion.objects[0], motion.contacts
+    points = np.einsum("tij,cj->tci", rotations.to_matrix(box.rotation_w), graph.points_b) + box.position_w[:, None]
+    np.testing.assert_allclose(object_points_w(motion), points, atol=1e-9)
+    wrists = [skeleton.JOINT_INDEX[f"{side}_wrist"] for side in ("left", "right")]
+    apart = np.linalg.norm(motion.joint_positions_w[:, wrists] - points, axis=-1)
+    active = graph.active(12)
+    np.testing.assert_allclose(graph_distances(motion, anchor="joint")[active], apart[active], atol=1e-9)
+    palm = KEYPOINT_INDEX["leftHand_palm"]
+    turned = rotations.rotate(motion.joint_rotations_w[:, wrists[0]], keypoint_offsets(motion.offsets)[palm])
+    apart = np.linalg.norm(motion.joint_positions_w[:, wrists[0]] + turned - points[:, 0], axis=-1)
+    np.testing.assert_allclose(graph_distances(motion)[active[:, 0], 0], apart[active[:, 0]], atol=1e-9)
 
 
 def test_bridging_fills_exactly_the_gaps_that_are_short_enough() -> None:

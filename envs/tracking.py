@@ -1,8 +1,9 @@
-"""The batched imitation task: N copies of humanoid and objects try to follow one reference."""
+"""The batched imitation task: N humanoids with objects try to follow references, each its own or all the same one."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from envs import observations, terminations
+from envs.clips import Clips, require_alike
 from envs.observations import BodyState
 from envs.rewards import RewardConfig, tracking_reward
 from envs.rows import RowLayout
@@ -89,45 +91,63 @@ class UnstableStep(NamedTuple):
 class TrackingTask:
     """N environments in one batch; an environment that ends begins anew within the same step.
 
+    Frames of several clips are counted through, clip after clip (`clips`); an environment is in one clip from its
+    start to that clip's end. All that depends on the frame is a table over all of them.
+
     Args:
-        reference: what to follow.
+        references: what to follow; clips may differ in body and objects, not in how many.
         config: the task.
         seed: of the start states.
-        sim: physics; by default `CpuBatchSim` on the reference's scene.
+        sim: physics; by default `CpuBatchSim` on the references' scenes.
+
+    Raises:
+        SimulationError: clips that cannot share a batch, or a reference in which physics fails.
     """
 
     def __init__(
-        self, reference: Reference, config: TaskConfig | None = None, *, seed: int = 0, sim: BatchSim | None = None
+        self,
+        references: Reference | Sequence[Reference],
+        config: TaskConfig | None = None,
+        *,
+        seed: int = 0,
+        sim: BatchSim | None = None,
     ) -> None:
-        self.reference = reference
+        self.references = (references,) if isinstance(references, Reference) else tuple(references)
+        require_alike(self.references)
+        self.clips = Clips([len(reference.qpos) for reference in self.references])
         self.config = config or TaskConfig()
-        self.scene = reference.scene
+        self.reference = self.references[0]
+        self.scene = self.reference.scene
+        """Of the first clip; joints, and where things stand in a row, are the same in all."""
         model = self.scene.model
         substeps = round(1.0 / (CONTROL_HZ * model.opt.timestep))
-        self.sim: BatchSim = sim or CpuBatchSim(model, substeps=substeps, threads=self.config.threads or None)
+        models = [reference.scene.model for reference in self.references]
+        self.sim: BatchSim = sim or CpuBatchSim(models, substeps=substeps, threads=self.config.threads or None)
         self.rng = np.random.default_rng(seed)
-        self.starts = StartSampler(len(reference.qpos), CONTROL_HZ, self.config.start)
+        self.starts = StartSampler(self.clips.lengths, CONTROL_HZ, self.config.start)
         self.unstable_steps: deque[UnstableStep] = deque(maxlen=16)
         """The last few steps in which physics failed, for replay."""
         self.unstable_count = 0
 
-        self.num_frames = len(reference.qpos)
+        self.num_frames = self.clips.num_frames
         hands = [self.scene.joints.index(JOINT_INDEX[f"{side}_wrist"]) for side in ("left", "right")]
         self.hands = torch.tensor(hands)
-        self.required = torch.as_tensor(hand_contact(reference.motion), dtype=torch.float32)
+        touched = np.concatenate([hand_contact(reference.motion) for reference in self.references])
+        self.required = torch.as_tensor(touched, dtype=torch.float32)
         self._layout = RowLayout(self.scene)
+        self._states0 = np.concatenate([reference.states for reference in self.references])
+        self._targets = np.concatenate([reference.targets for reference in self.references])
         started = self._start_reference()
         self._reference, self._started = self._layout.record(started), started.state
         """The reference as physics' own sensors see it [T, W], and the states one simulation step later [T, S]."""
         self.goals = self._layout.split(self._reference)
-        ahead = torch.arange(self.num_frames)[:, None] + torch.tensor(self.config.lookahead)
-        ahead = ahead.clamp(max=self.num_frames - 1)
+        steps = np.array(self.config.lookahead)
+        ahead = torch.as_tensor(self.clips.ahead(np.arange(self.num_frames)[:, None], steps))
         self._waypoints, self._asked = observations.Waypoints.of(self.goals[ahead]), self.required[ahead[:, 0]]
-        self._targets = reference.targets
-        self._stabiliser = Stabiliser(reference, hands, self.config.feedback)
-        self._states0 = reference.states
+        self._stabiliser = Stabiliser(self.references, hands, self.config.feedback)
         n = self.config.num_envs
         self.frames = np.zeros(n, np.int64)
+        """[N] reference frame of each environment's present, in the count of all clips."""
         self.begun = np.zeros(n, np.int64)
         self._state = np.zeros((n, self._states0.shape[1]))
         self._action = torch.zeros(n, model.nu)
@@ -178,9 +198,9 @@ class TrackingTask:
             renew: begin environments that end anew; without it nothing is observed either (empty tensors).
         """
         action = action.clamp(-1.0, 1.0)
-        ahead = np.minimum(self.frames + 1, self.num_frames - 1)
+        ahead = self.clips.ahead(self.frames, 1)
         control = self._control(ahead, action)
-        result = self.sim.step(self._state, control)
+        result = self.sim.step(self._state, control, self.clips.of_frame[ahead])
         self.frames, unstable = ahead, torch.as_tensor(result.failed)
         frames = torch.as_tensor(ahead.copy())  # a new episode changes self.frames in place
         goals = self._goal_rows(frames)
@@ -218,7 +238,7 @@ class TrackingTask:
         return np.asarray(self._targets[ahead] + residual.numpy().astype(np.float64))
 
     def _at_end(self) -> torch.Tensor:
-        ended = self.frames >= self.num_frames - 1
+        ended = self.frames >= self.clips.end_of_frame[self.frames]
         if self.config.max_episode_frames:
             ended |= self.frames - self.begun >= self.config.max_episode_frames
         return torch.as_tensor(ended)
@@ -227,7 +247,7 @@ class TrackingTask:
         self, failed: torch.Tensor, finished: torch.Tensor, frames: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Begin the environments that ended anew; what all of them see next, and what they saw last [N, D]."""
-        self.starts.record(self.frames[failed.numpy()])
+        self.starts.record(self.frames[failed.numpy()], self.frames[finished.numpy()])
         ended = torch.nonzero(failed | finished).squeeze(1)
         last = self._rows.index_select(0, ended)
         if len(ended):
@@ -242,7 +262,8 @@ class TrackingTask:
         state, rows = self._started[frames], self._goal_rows(torch.as_tensor(frames))
         if self.config.start.disturbs:
             begun, control = self._disturbed(self._states0[frames]), self._targets[frames]
-            state, rows = self._reached(self.sim.start(begun, control), begun, control, frames, rows)
+            started = self.sim.start(begun, control, self.clips.of_frame[frames])
+            state, rows = self._reached(started, begun, control, frames, rows)
         self.frames[envs] = frames
         self.begun[envs] = frames
         self._state[envs] = state
@@ -290,11 +311,14 @@ class TrackingTask:
         return self._reference.index_select(0, frames)
 
     def _start_reference(self) -> StepResult:
-        """Every frame of the reference as a start."""
-        result = self.sim.start(self.reference.states, self.reference.targets)
+        """Every frame of the references as a start."""
+        result = self.sim.start(self._states0, self._targets, self.clips.of_frame)
         if result.failed.any():
             frame = int(np.flatnonzero(result.failed)[0])
+            clip = self.clips.of_frame[frame]
+            where = f" of clip {clip} ({self.references[clip].motion.source})" if len(self.clips) > 1 else ""
             raise SimulationError(
-                f"physics fails in frame {frame} of the reference; look at it with: touchstone inspect"
+                f"physics fails in frame {frame - self.clips.first[clip]} of the reference{where}; "
+                "look at it with: touchstone inspect"
             )
         return result

@@ -69,6 +69,7 @@ def save_training(
         "frames": torch.as_tensor(task.frames),
         "begun": torch.as_tensor(task.begun),
         "failure_rate": torch.as_tensor(task.starts.failure_rate),
+        "clip_failure": torch.as_tensor(task.starts.clip_failure),
         "state": torch.as_tensor(task._state),
         "action": task._action,
         "rows": task._rows,
@@ -113,6 +114,7 @@ def _restore(value: dict[str, Any], model: PPO, env: TrackingVecEnv) -> None:
     env._returns, env._lengths = value["returns"].numpy(), value["lengths"].numpy()
     task.frames, task.begun = value["frames"].numpy(), value["begun"].numpy()
     task.starts.failure_rate = value["failure_rate"].numpy()
+    task.starts.clip_failure = value["clip_failure"].numpy()
     task._state, task._action = value["state"].numpy(), value["action"]
     task._rows = value["rows"]
     task.unstable_count = value["unstable"]

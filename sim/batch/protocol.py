@@ -31,14 +31,17 @@ class BatchSim(Protocol):
     step before the end. The clock of a task is therefore the instant of its sensors: `start` puts an environment one
     simulation step beyond a given state and returns that state's sensors, and each `step` then advances the observed
     instant by exactly one control step. Nothing is computed twice.
+
+    A backend may hold several models whose states, controls and sensors have equal sizes, so that environments with
+    different bodies and objects share a batch; `which` [N] int then says each environment's model. None is the first.
     """
 
     model: mujoco.MjModel
 
-    def start(self, state: np.ndarray, control: np.ndarray) -> StepResult:
+    def start(self, state: np.ndarray, control: np.ndarray, which: np.ndarray | None = None) -> StepResult:
         """Begin at `state` [M, S] under `control` [M, nu]: its sensors, and the state one simulation step later."""
         ...
 
-    def step(self, state: np.ndarray, control: np.ndarray) -> StepResult:
+    def step(self, state: np.ndarray, control: np.ndarray, which: np.ndarray | None = None) -> StepResult:
         """One control step from `state` [N, S] with `control` [N, nu] held."""
         ...

@@ -12,7 +12,7 @@ MANY = 40_000
 
 def sampler(**config: float) -> StartSampler:
     settings = {"first_share": 0.0, "failure_share": 0.0, "failure_seconds": 0.5, "min_frames": 15} | config
-    return StartSampler(100, 30.0, StartConfig(**settings))  # type: ignore[arg-type]
+    return StartSampler([100], 30.0, StartConfig(**settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("first_share", [0.0, 0.2, 1.0])
@@ -74,10 +74,59 @@ def test_no_failure_changes_next_to_nothing() -> None:
 
 
 def test_a_clip_shorter_than_the_room_starts_at_its_first_frame() -> None:
-    starts = StartSampler(10, 30.0, StartConfig(first_share=0.0, failure_share=0.5, min_frames=15))
+    starts = StartSampler([10], 30.0, StartConfig(first_share=0.0, failure_share=0.5, min_frames=15))
     assert not starts.draw(100, np.random.default_rng(0)).any()
 
 
 def test_same_seed_same_draws() -> None:
     a, b = (sampler(first_share=0.2, failure_share=0.3).draw(50, np.random.default_rng(4)) for _ in range(2))
     assert np.array_equal(a, b)
+
+
+def two_clips(**config: float) -> StartSampler:
+    settings = {"first_share": 0.0, "min_frames": 15, "clip_floor": 0.2, "clip_forgetting": 0.1} | config
+    return StartSampler([60, 100], 30.0, StartConfig(**settings))  # type: ignore[arg-type]
+
+
+def test_clips_are_drawn_by_their_failure_rate_above_a_floor() -> None:
+    """By hand: floor 0.2 over two clips gives 0.1 each; rates 0.3 and 0.9 share the other 0.8 as 0.2 and 0.6."""
+    starts = two_clips()
+    np.testing.assert_allclose(starts.clip_probabilities(), [0.5, 0.5])
+    starts.clip_failure = np.array([0.3, 0.9])
+    np.testing.assert_allclose(starts.clip_probabilities(), [0.3, 0.7])
+    frames = starts.draw(MANY, np.random.default_rng(0))
+    assert abs((frames < 60).mean() - 0.3) < 0.01
+    starts.clip_failure = np.zeros(2)
+    np.testing.assert_allclose(starts.clip_probabilities(), [0.5, 0.5])
+
+
+def test_a_clips_failure_rate_is_a_running_mean_over_its_ended_episodes() -> None:
+    """By hand, with weight 0.1: one failure and one end in clip 0 give 0.81 + 0.19 / 2; clip 1 had neither."""
+    starts = two_clips()
+    starts.record(np.array([10]), np.array([59]))
+    np.testing.assert_allclose(starts.clip_failure, [0.905, 1.0])
+    starts.record(np.zeros(0, np.int64), np.array([159]))
+    np.testing.assert_allclose(starts.clip_failure, [0.905, 0.9])
+
+
+def test_a_mastered_clip_is_still_drawn_and_the_failing_one_mostly() -> None:
+    starts = two_clips()
+    for _ in range(100):
+        starts.record(np.array([100]), np.array([59]))
+    share = (starts.draw(MANY, np.random.default_rng(0)) < 60).mean()
+    assert abs(share - 0.1) < 0.01
+
+
+def test_starts_within_a_clip_keep_to_it() -> None:
+    """Uniform ones leave room before their own clip's end, and failures are blamed on frames of the same clip."""
+    starts = two_clips()
+    frames = starts.draw(MANY, np.random.default_rng(0))
+    assert set(np.unique(frames)) == {*range(45), *range(60, 145)}
+    failing = two_clips(failure_share=1.0)
+    for _ in range(300):
+        failing.record(np.array([62, 40]))
+    frames = failing.draw(MANY, np.random.default_rng(0))
+    assert (frames[frames >= 60] == 60).mean() > 0.9
+    assert ((frames[frames < 60] >= 25) & (frames[frames < 60] < 40)).mean() > 0.9
+    first = two_clips(first_share=1.0).draw(1000, np.random.default_rng(0))
+    assert set(first.tolist()) == {0, 60}

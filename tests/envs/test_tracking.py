@@ -45,13 +45,13 @@ class FaultySim(CpuBatchSim):
         self.failing_starts = False
         self.controls: list[np.ndarray] = []
 
-    def start(self, state: np.ndarray, control: np.ndarray) -> StepResult:
-        result = super().start(state, control)
+    def start(self, state: np.ndarray, control: np.ndarray, which: np.ndarray | None = None) -> StepResult:
+        result = super().start(state, control, which)
         return self._broken(result, range(len(state))) if self.failing_starts else result
 
-    def step(self, state: np.ndarray, control: np.ndarray) -> StepResult:
+    def step(self, state: np.ndarray, control: np.ndarray, which: np.ndarray | None = None) -> StepResult:
         self.controls.append(control.copy())
-        return self._broken(super().step(state, control), self.failing)
+        return self._broken(super().step(state, control, which), self.failing)
 
     def _broken(self, result: StepResult, rows: Any) -> StepResult:
         failed = result.failed.copy()

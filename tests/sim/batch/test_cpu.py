@@ -196,3 +196,74 @@ def test_sizes(sim: CpuBatchSim, scene: Scene, states: np.ndarray, controls: np.
     result = sim.step(states, controls[0])
     assert result.sensors.shape == (5, scene.model.nsensordata)
     assert result.failed.dtype == bool
+
+
+def scene_of(*, boxes: int = 1, mass: float = 1.0, timestep: float = 0.01, pushed: bool = True) -> mujoco.MjModel:
+    """A thing of some boxes in a row that falls on a floor, pushed sideways; sensors say where it is."""
+    size = 0.3 / boxes
+    geoms = "".join(
+        f'<geom type="box" size="{size} .1 .1" pos="{2 * size * i} 0 0" mass="{mass / boxes}"/>' for i in range(boxes)
+    )
+    drive = '<actuator><motor joint="push"/></actuator>' if pushed else ""
+    return mujoco.MjModel.from_xml_string(f"""
+    <mujoco><option timestep="{timestep}"/><worldbody><geom type="plane" size="5 5 1"/>
+    <body pos="0 0 .3"><freejoint/>{geoms}</body>
+    <body pos="0 3 1"><joint name="push" type="slide" axis="1 0 0"/><geom size=".1"/></body></worldbody>
+    {drive}<sensor><subtreecom body="world"/></sensor></mujoco>""")
+
+
+def falling(models: list[mujoco.MjModel], which: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    states = np.array([[0.0, *models[w].qpos0, *np.zeros(models[w].nv)] for w in which])
+    states[:, -7:] = rng.normal(scale=0.5, size=(len(which), 7))
+    return states
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_several_models_in_a_batch_are_each_stepped_by_their_own(threads: int) -> None:
+    """Against a plain loop of each model; they differ in mass and in how many shapes there are."""
+    models = [scene_of(), scene_of(boxes=40, mass=3.0), scene_of(boxes=3)]
+    assert len({model.ngeom for model in models}) == 3
+    which = np.random.default_rng(0).integers(0, 3, 29)
+    state = falling(models, which)
+    sim = CpuBatchSim(models, substeps=SUBSTEPS, threads=threads)
+    control = np.linspace(-1, 1, 29)[:, None]
+    expected, seen = state.copy(), np.zeros((29, 3))
+    for k in range(12):
+        for m, model in enumerate(models):
+            mine = which == m
+            states, sensors = by_hand(model, expected[mine], control[mine], SUBSTEPS)
+            expected[mine], seen[mine] = states[:, -1], sensors[:, -1]
+        result = sim.step(state, control, which) if k else sim.step(state, control, which.astype(np.int32))
+        state = result.state
+        np.testing.assert_array_equal(state, expected)
+        np.testing.assert_array_equal(result.sensors, seen)
+        assert not result.failed.any()
+    begun = sim.start(expected, control, which)
+    np.testing.assert_array_equal(begun.observed_state, expected)
+    for m, model in enumerate(models):
+        states, _ = by_hand(model, expected[which == m], control[which == m], 1)
+        np.testing.assert_allclose(begun.state[which == m], states[:, 0], rtol=0, atol=1e-12)
+    sim.close()
+
+
+def test_a_failure_in_one_model_stays_alone() -> None:
+    models = [scene_of(), scene_of(boxes=4)]
+    which = np.array([0, 1, 0, 1, 1])
+    state = falling(models, which)
+    sim = CpuBatchSim(models, substeps=SUBSTEPS, threads=2)
+    clean = sim.step(state, np.zeros((5, 1)), which).state.copy()
+    state[3, 4] = np.nan
+    result = sim.step(state, np.zeros((5, 1)), which)
+    np.testing.assert_array_equal(result.failed, [False, False, False, True, False])
+    np.testing.assert_array_equal(result.state[[0, 1, 2, 4]], clean[[0, 1, 2, 4]])
+    sim.close()
+
+
+def test_models_that_cannot_share_a_batch_are_named() -> None:
+    with pytest.raises(SimulationError, match=r"equal nu: model 0 has 1, model 1 has 0$"):
+        CpuBatchSim([scene_of(), scene_of(pushed=False)], substeps=SUBSTEPS)
+    with pytest.raises(SimulationError, match=r"same time step, got \[0.005, 0.01\] s"):
+        CpuBatchSim([scene_of(), scene_of(timestep=0.005)], substeps=SUBSTEPS)
+    with pytest.raises(SimulationError, match="needs a model"):
+        CpuBatchSim([], substeps=SUBSTEPS)

@@ -67,15 +67,15 @@ def write_report(run: Path) -> Path:
 
 def report_body(run: Record) -> str:
     """The page's content, HTML."""
-    stage = _stage(run)
+    stage = stage_of(run)
     parts = [
         _header(run),
         _verdict(run.evaluation.get("verdict")),
         _headline(run.figures),
-        replay_element(stage) if stage else _card("Replay", '<p class="soft">No motion to show.</p>', "missing"),
-        _plots([*_errors_over_time(run, stage), *_contact_strips(stage, by_force="touching" in run.evaluation)]),
+        replay_element(stage) if stage else card("Replay", '<p class="soft">No motion to show.</p>', "missing"),
+        plot_grid([*_errors_over_time(run, stage), *_contact_strips(stage, by_force="touching" in run.evaluation)]),
         _figures(run.figures),
-        _plots(_training_curves(run.progress)),
+        plot_grid(_training_curves(run.progress)),
         '<div class="columns">' + _retarget(run.retarget) + _used(run) + "</div>",
         _missing(run.notes),
         "<footer>Written by Touchstone. The page holds everything it shows and opens offline.</footer>",
@@ -83,7 +83,8 @@ def report_body(run: Record) -> str:
     return f"<main>{''.join(parts)}</main>"
 
 
-def _stage(run: Record) -> Stage | None:
+def stage_of(run: Record) -> Stage | None:
+    """What the replay shows, reference and simulation; None, with a note in the record, where there is nothing."""
     reference, simulation = run.reference or run.source, run.simulation
     if reference and simulation and _same_contacts(reference, simulation):
         # carried over from the reference, they would claim touch where there is none
@@ -270,7 +271,7 @@ def _figures(figures: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     head = "<tr><th>figure</th><th>simulation</th><th>reference</th><th>limit</th></tr>"
-    return _card("Figures", f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>")
+    return card("Figures", f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>")
 
 
 def _figure(content: Any) -> dict[str, Any]:
@@ -283,7 +284,7 @@ def _figure(content: Any) -> dict[str, Any]:
 def _retarget(retarget: Mapping[str, Any]) -> str:
     if not retarget:
         return ""
-    return _card("What retargeting changed", _pairs(measured(retarget)))
+    return card("What retargeting changed", _pairs(measured(retarget)))
 
 
 def _used(run: Record) -> str:
@@ -300,7 +301,7 @@ def _used(run: Record) -> str:
     body = _pairs(rows) if rows else ""
     if settings:
         body += f"<details{'' if rows else ' open'}><summary>All settings</summary>{_pairs(settings)}</details>"
-    return _card("What was used", body) if body else ""
+    return card("What was used", body) if body else ""
 
 
 def _entry(content: Mapping[str, Any], table: str, name: str, default: Any) -> Any:
@@ -313,14 +314,16 @@ def _missing(notes: Sequence[str]) -> str:
     if not notes:
         return ""
     lines = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return _card("Not in this report", f"<ul>{lines}</ul>", "missing")
+    return card("Not in this report", f"<ul>{lines}</ul>", "missing")
 
 
-def _card(title: str, body: str, kind: str = "") -> str:
+def card(title: str, body: str, kind: str = "") -> str:
+    """A titled section of a page around HTML."""
     return f'<section class="card {kind}"><h2>{escape(title)}</h2>{body}</section>'
 
 
-def _plots(plots: Sequence[str]) -> str:
+def plot_grid(plots: Sequence[str]) -> str:
+    """Plots side by side, in threes where that leaves no gap."""
     three = " three" if len(plots) % 3 == 0 else ""
     return f'<div class="plots{three}">{"".join(plots)}</div>' if plots else ""
 

@@ -1,4 +1,4 @@
-"""Line plots and interval strips as inline SVG, without a plotting library; colours come from the page's style sheet.
+"""Line plots, interval strips and dot plots as inline SVG, without a plotting library; colours are in the page's style.
 
 A plot over the motion's time carries `data-clock`, and the page's script moves its cursor and lets a click seek.
 """
@@ -6,7 +6,7 @@ A plot over the motion's time carries `data-clock`, and the page's script moves 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -24,6 +24,15 @@ class Series:
     label: str
     y: np.ndarray
     tone: str = "simulation"
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One dot with its whiskers: mean +- spread over repetitions, and each repetition's value. None: not measured."""
+
+    mean: float | None
+    spread: float | None = None
+    values: Sequence[float | None] = ()
 
 
 def line_plot(
@@ -110,6 +119,66 @@ def interval_strip(
     return _figure(escape(title), keys, "".join(parts), bottom + 30, bottom, True, [], left)
 
 
+def dot_plot(
+    title: str,
+    rows: Mapping[str, Mapping[str, Dot]],
+    *,
+    unit: str = "",
+    legend: Mapping[str, str] | None = None,
+    limits: Mapping[str, float] | None = None,
+    x_max: float | None = None,
+) -> str:
+    """Means with whiskers, a row a name, a dot a tone; narrow, so that three stand side by side.
+
+    Args:
+        rows: name -> tone -> dot. legend: tone -> label.
+        limits: label -> value, drawn as dashed levels.
+        x_max: fixed right end of the axis, such as 100 for per cent.
+    """
+    width, left, right, step = 400.0, 112.0, 386.0, 26.0
+    bottom = _TOP + step * len(rows)
+    dots = [dot for tones in rows.values() for dot in tones.values()]
+    ends = [d.mean + (d.spread or 0.0) for d in dots if d.mean is not None]
+    values = np.array([*ends, *(v for d in dots for v in d.values if v is not None), *(limits or {}).values()])
+    _, high = _range([values], [])
+    high = high if x_max is None else x_max
+
+    def px(value: float) -> float:
+        return left + min(max(value / high, 0.0), 1.0) * (right - left)
+
+    parts = []
+    for tick in _ticks(0.0, high, 4):
+        x = px(float(tick))
+        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom:.1f}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{_number(float(tick))}</text>')
+    for label, value in (limits or {}).items():
+        x = px(value)
+        parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom:.1f}"/>')
+        parts.append(f'<text class="limit" x="{x - 4:.1f}" y="{_TOP - 2:.1f}" text-anchor="end">{escape(label)}</text>')
+    for i, (name, tones) in enumerate(rows.items()):
+        top = _TOP + step * i
+        parts.append(f'<text x="{left - 10}" y="{top + step / 2 + 4:.1f}" text-anchor="end">{escape(name)}</text>')
+        lane = (step - 6) / max(len(tones), 1)
+        for k, (tone, dot) in enumerate(tones.items()):
+            parts.append(_dot(dot, tone, px, top + 3 + (k + 0.5) * lane))
+    keys = "".join(f'<span class="key {escape(tone)}">{escape(label)}</span>' for tone, label in (legend or {}).items())
+    heading = f"{escape(title)}{f' <small>{escape(unit)}</small>' if unit else ''}"
+    return _figure(heading, keys, "".join(parts), bottom + 24, bottom, False, [], width=width)
+
+
+def _dot(dot: Dot, tone: str, px: Callable[[float], float], y: float) -> str:
+    if dot.mean is None:
+        return ""
+    x, kind = px(dot.mean), escape(tone)
+    marks = [
+        f'<circle class="seed {kind}" cx="{px(v):.1f}" cy="{y:.1f}" r="1.8"/>' for v in dot.values if v is not None
+    ]
+    if dot.spread is not None:
+        a, b = px(dot.mean - dot.spread), px(dot.mean + dot.spread)
+        marks.append(f'<line class="line {kind}" x1="{a:.1f}" x2="{b:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
+    return "".join(marks) + f'<circle class="dot {kind}" cx="{x:.1f}" cy="{y:.1f}" r="3.4"/>'
+
+
 def _figure(
     heading: str,
     legend: str,
@@ -119,6 +188,7 @@ def _figure(
     clock: bool,
     values: list[list[float | None]],
     left: float = _LEFT,
+    width: float = WIDTH,
 ) -> str:
     data = cursor = ""
     if clock:
@@ -126,7 +196,7 @@ def _figure(
         cursor = f'<g class="cursor"><line x1="0" x2="0" y1="{_TOP - 6}" y2="{bottom}"/></g>'
     return (
         f'<figure class="plot"><figcaption><b>{heading}</b><span class="legend">{legend}</span></figcaption>'
-        f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img"{data}>{drawing}{cursor}</svg></figure>'
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img"{data}>{drawing}{cursor}</svg></figure>'
     )
 
 

@@ -9,7 +9,7 @@ from html import unescape
 import numpy as np
 import pytest
 
-from sim.replay.plots import Series, _number, _ticks, interval_strip, line_plot
+from sim.replay.plots import Dot, Series, _number, _ticks, dot_plot, interval_strip, line_plot
 
 
 def path_points(svg: str) -> list[list[tuple[float, float]]]:
@@ -72,3 +72,19 @@ def test_text_is_escaped() -> None:
     evil = "<script>"
     svg = line_plot(evil, np.arange(2.0), [Series(evil, np.zeros(2), evil)], unit=evil, limits={evil: 1.0}, clock=True)
     assert evil not in svg + interval_strip(evil, 1.0, {evil: {evil: np.ones(2, bool)}}, legend={evil: evil})
+
+
+def test_dots_and_whiskers_lie_on_their_axis() -> None:
+    rows = {"push": {"simulation": Dot(50.0, 25.0, (25.0, None, 75.0))}, "lift": {"simulation": Dot(None)}}
+    svg = dot_plot("t", rows, x_max=100.0)
+    left, right = 112.0, 386.0
+    assert re.findall(r'class="dot simulation" cx="([^"]*)"', svg) == [f"{(left + right) / 2:.1f}"]
+    quarters = [f"{left + share * (right - left):.1f}" for share in (0.25, 0.75)]
+    assert re.findall(r'class="seed simulation" cx="([^"]*)"', svg) == quarters
+    assert re.findall(r'class="line simulation" x1="([^"]*)" x2="([^"]*)"', svg) == [tuple(quarters)]
+    assert ">lift</text>" in svg  # its row is there, empty
+
+
+def test_a_dot_plot_of_nothing_still_draws() -> None:
+    assert "<svg" in dot_plot("t", {"<b>": {"simulation": Dot(None)}})
+    assert "<b></text>" not in dot_plot("t", {"<b>": {}})

@@ -35,7 +35,7 @@ class TrackingEnv(gym.Env[np.ndarray, np.ndarray]):
 
     Observation: float32 [D], see `envs.observations`. Action: float32 [A] in [-1, 1], times `action_scale` on the PD
     targets of the next reference frame. Terminated where a limit is broken or physics fails, truncated at the clip's
-    end. Infos: `frame`, the reference frame that was compared with; `terms`, each reward term's kernel in [0, 1];
+    end. Infos: `frame`, the reference frame that was compared with; `terms`, what the reward is made of;
     `broken`, the limits that were broken, `physics` among them where that failed.
 
     Args:

@@ -12,8 +12,9 @@ import torch
 
 from envs import observations, terminations
 from envs.clips import Clips, require_alike
+from envs.interaction import InteractionGraph
 from envs.observations import BodyState
-from envs.rewards import RewardConfig, tracking_reward
+from envs.rewards import RewardConfig, imitation_reward
 from envs.rows import RowLayout
 from envs.stabiliser import Stabiliser
 from envs.starts import StartConfig, StartSampler
@@ -35,7 +36,7 @@ class TaskConfig:
         threads: physics threads; 0 takes all cores.
         action_scale: rad, what an action of 1 adds to a PD target.
         lookahead: reference frames ahead of now that the policy sees.
-        touch_force: N, a hand that exerts more on an object touches it.
+        touch_force: N, a body that exerts more on an object touches it.
         max_episode_frames: longest episode; 0 runs to the clip's end.
         feedback: springs that change the PD targets where the simulation strays; see `sim.feedback`.
         reward, termination, start: see their classes.
@@ -59,7 +60,7 @@ class Transition(NamedTuple):
     Attributes:
         observation: [N, D], of the new episode where one ended.
         final_observation: [N, D], of the state that the step reached.
-        reward: [N]; terms: each reward term's kernel [N], by name.
+        reward: [N]; terms: what it is made of [N], by name (see `envs.rewards`).
         failed: [N] bool, a limit was broken or physics failed; broken: which limit [N] bool, by name.
         finished: [N] bool, the clip's end was reached without failing.
         state, goal: the instant that was rewarded and its reference.
@@ -134,6 +135,8 @@ class TrackingTask:
         self.hands = torch.tensor(hands)
         touched = np.concatenate([hand_contact(reference.motion) for reference in self.references])
         self.required = torch.as_tensor(touched, dtype=torch.float32)
+        anchor = self.config.reward.contact_anchor
+        self._contacts = InteractionGraph.concatenate([InteractionGraph.of(each, anchor) for each in self.references])
         self._layout = RowLayout(self.scene)
         self._states0 = np.concatenate([reference.states for reference in self.references])
         self._targets = np.concatenate([reference.targets for reference in self.references])
@@ -206,15 +209,14 @@ class TrackingTask:
         goals = self._goal_rows(frames)
         self._state, self._rows = self._reached(result, self._state, control, ahead, goals)
         state, goal = self.observed, self._layout.split(goals)
-        touching = state.forces_w.index_select(1, self.hands).norm(dim=-1) > self.config.touch_force
-        reward, terms = tracking_reward(
+        reward, terms = imitation_reward(
             state,
             goal,
             self.config.reward,
             hands=self.hands,
-            touching=touching,
-            required=self.required.index_select(0, frames),
             action_change=action - self._action,
+            graph=self._contacts.at(frames),
+            touch_force=self.config.touch_force,
         )
         self._action = action
         broken = terminations.failures(state, goal, self.config.termination)

@@ -23,8 +23,8 @@ class TrackingVecEnv(VecEnv):
     """All environments of a `TrackingTask`.
 
     Infos: ended episodes carry `episode` (`r` return, `l` frames), `terminal_observation`, `TimeLimit.truncated` (the
-    clip's end was reached) and `frame` (where it ended). `term_sums` holds what each reward term's kernel has summed
-    up to since it was last cleared.
+    clip's end was reached) and `frame` (where it ended). `term_sums` holds what each reward term has summed up to
+    since it was last cleared.
     """
 
     def __init__(self, task: TrackingTask) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from envs import rewards
+from envs.interaction import InteractionGraph
 from envs.observations import BodyState
 from envs.rewards import TERMS, RewardConfig, Term
 from sim import rotations
@@ -84,19 +85,11 @@ def test_hands_are_measured_in_the_objects_frame() -> None:
     torch.testing.assert_close(rewards.hand_object(state, goal, torch.tensor([1, 2])), torch.tensor([0.02 / 2]))
 
 
-def test_missing_contact_counts_what_is_asked_only() -> None:
-    touching = torch.tensor([[True, False], [False, True], [False, False], [True, True]])
-    required = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
-    missing = rewards.missing_contact(touching, required)
-    torch.testing.assert_close(missing, torch.tensor([0.5, 1.0, 0.0, 0.0]))
-
-
 def reward(state: BodyState, goal: BodyState, config: RewardConfig) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     n = len(state.angles)
     return rewards.tracking_reward(
-        state, goal, config, hands=torch.tensor([1, 2]), touching=torch.zeros(n, 2, dtype=torch.bool),
-        required=torch.ones(n, 2), action_change=torch.full((n, 4), 0.5),
-    )  # fmt: skip
+        state, goal, config, hands=torch.tensor([1, 2]), action_change=torch.full((n, 4), 0.5)
+    )
 
 
 ALL_ON = RewardConfig(**{name: Term(0.1 + 0.1 * i, 0.2 + 0.1 * i) for i, name in enumerate(TERMS)})
@@ -115,7 +108,7 @@ def test_the_reward_lies_between_zero_and_one(mode: Any, random_state: Make) -> 
 @pytest.mark.parametrize("mode", ["additive", "product"])
 def test_the_reward_is_one_at_the_goal(mode: Any, random_state: Make) -> None:
     state = random_state(0)
-    config = dataclasses.replace(ALL_ON, mode=mode, contact=Term(0.0, 1.0), action_rate=Term(0.0, 1.0))
+    config = dataclasses.replace(ALL_ON, mode=mode, action_rate=Term(0.0, 1.0))
     value, _ = reward(state, state, config)
     torch.testing.assert_close(value, torch.ones(5), atol=1e-5, rtol=0)
 
@@ -123,7 +116,9 @@ def test_the_reward_is_one_at_the_goal(mode: Any, random_state: Make) -> None:
 def test_the_product_is_the_seeds_tracking_reward() -> None:
     """R_tr = exp(-(E_p + E_v)): position 0.25 m^2 x 2, velocity 4 (m/s)^2 x 0.1."""
     state = changed(object_positions_w=[[[0.0, 0.3, 0.4]]], object_velocities_w=[[[0.0, 0.0, 2.0]]])
-    config = RewardConfig("product", **OFF | {"object_position": Term(1.0, 2.0), "object_velocity": Term(1.0, 0.1)})
+    config = RewardConfig(
+        mode="product", **OFF | {"object_position": Term(1.0, 2.0), "object_velocity": Term(1.0, 0.1)}
+    )
     value, _ = reward(state, still(), config)
     torch.testing.assert_close(value, torch.tensor([math.exp(-(0.5 + 0.4))]))
 
@@ -138,7 +133,7 @@ def test_the_sum_is_the_weighted_mean_of_the_kernels() -> None:
 
 def test_a_product_that_vanishes_is_zero_and_not_nan() -> None:
     state = changed(object_positions_w=[[[0.0, 30.0, 40.0]]])
-    value, _ = reward(state, still(), RewardConfig("product", **OFF | {"object_position": Term(1.0, 60.0)}))
+    value, _ = reward(state, still(), RewardConfig(mode="product", **OFF | {"object_position": Term(1.0, 60.0)}))
     assert 0 <= value.item() < 1e-20
 
 
@@ -170,3 +165,57 @@ def test_a_steady_action_costs_nothing() -> None:
 def test_a_reward_without_terms_is_refused() -> None:
     with pytest.raises(SimulationError, match="no term"):
         reward(still(), still(), RewardConfig(**OFF))
+
+
+# -- with interaction ------------------------------------------------------------------------------------------------
+
+
+def holding(state: BodyState) -> InteractionGraph:
+    """Bodies 1 and 2 should touch; body 1's origin is paired with a point 0.3 m above object 0."""
+    n = len(state.angles)
+    labels = torch.zeros(n, state.positions_w.shape[1])
+    labels[:, 1:3] = 1.0
+    above = torch.tensor([0.0, 0.0, 0.3]).expand(n, 1, 3)
+    ones = torch.ones(n, 1, dtype=torch.long)
+    return InteractionGraph(labels, ones, torch.zeros(n, 1, 3), ones, above, torch.ones(n, 1))
+
+
+def whole(state: BodyState, goal: BodyState, config: RewardConfig) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    return rewards.imitation_reward(
+        state, goal, config, hands=torch.tensor([1, 2]), action_change=torch.zeros(len(state.angles), 4),
+        graph=holding(state), touch_force=2.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected", "terms"),
+    [
+        ("TR", math.exp(-0.5), set()),
+        # body 1 pushes with 1 N of 2 N, body 2 not at all: R_lr = -(0.5 + 1) / 2
+        ("TR+LR", (math.exp(-0.5) + 0.4 * 0.25) / 1.4, {"kp_label"}),
+        # the pair is 0.3 m apart at a reach of 0.6 m: R_cr = -1 / 4
+        ("TR+LR+CR", (math.exp(-0.5) + 0.4 * 0.25 + 0.8 * 0.75) / 2.2, {"kp_label", "kp_contact"}),
+    ],
+)
+def test_the_settings_add_up(setting: Any, expected: float, terms: set[str]) -> None:
+    state = changed(object_velocities_w=[[[0.0, 0.0, 2.0]]], forces_w=[[[0.0] * 3, [0.0, 1.0, 0.0], [0.0] * 3]])
+    config = RewardConfig(
+        setting, label_weight=0.4, contact_weight=0.8, contact_reach=0.6, **OFF | {"object_velocity": Term(1.0, 0.125)}
+    )
+    value, found = whole(state, still(), config)
+    torch.testing.assert_close(value, torch.tensor([expected]))
+    assert set(found) == {"object_velocity"} | terms
+
+
+def test_the_paper_and_ours_agree_on_which_of_two_steps_is_better(random_state: Make) -> None:
+    """Ours is the plain sum R_tr + w_l R_lr + w_c R_cr, shifted by a constant and scaled by a positive one."""
+    state, goal = random_state(0, envs=40), random_state(1, envs=40)
+    state = dataclasses.replace(state, positions_w=0.1 * state.positions_w, forces_w=state.forces_w)
+    config = RewardConfig(label_weight=0.3, contact_weight=0.6, contact_reach=3.0)
+    value, terms = whole(state, goal, config)
+    tracking, _ = whole(state, goal, dataclasses.replace(config, setting="TR"))
+    plain = tracking + 0.3 * terms["kp_label"] + 0.6 * terms["kp_contact"]
+    torch.testing.assert_close(1.9 * value - 0.9, plain)
+    assert ((value >= 0) & (value <= 1)).all()
+    assert len(terms["kp_label"].unique()) > 30
+    assert len(terms["kp_contact"].unique()) > 30

@@ -265,7 +265,7 @@ def test_the_change_of_action_is_counted_within_an_episode(make_task: Make) -> N
     from envs.rewards import TERMS, RewardConfig, Term
 
     only = {name: Term(0.0, 1.0) for name in TERMS} | {"action_rate": Term(1.0, 1.0)}
-    task = make_task(reward=RewardConfig(**only), termination=TerminationConfig(0.0, 0.0))
+    task = make_task(reward=RewardConfig("TR", **only), termination=TerminationConfig(0.0, 0.0))
     task.reset(np.array([0, 38, 0, 0]))
     action = torch.full((4, task.num_actions), 0.5)
     first, second = task.step(action), task.step(action)

@@ -13,7 +13,9 @@ from sim.formats.common import Clip, Layout, PoseSource, drop_zero_start
 from sim.geometry import Primitive
 
 BALL = Primitive("sphere", (0.12,))
-"""The ball of both data sets."""
+"""The ball of both data sets, a basketball of size 7."""
+BALL_MASS = 0.62
+"""kg; FIBA's rules ask for 0.567 to 0.650."""
 
 GRAVITY = 9.81
 _AGREEMENT = 1e-3

@@ -75,7 +75,8 @@ def import_motion(
         fps: frames per second; the layout's own where None.
         geometry: the object's shape in the frame that the file's object pose refers to. Ball clips have a default.
         object_name: of the object; from the file name (InterMimic's `sub8_largebox_000`) or "ball" where None.
-        mass, density, friction: of the object, kg, kg/m^3, sliding coefficient; physics chooses where None.
+        mass, density, friction: of the object, kg, kg/m^3, sliding coefficient; physics chooses where None,
+            but for the ball clips' basketball.
         group, action, text: kept in the motion.
         pose: whether ball clips follow their position columns (exactly) or their rotation columns (10-20 mm off).
         up, body: of SMPL-X parameter files, see `sim.formats.smplx_params.read`.
@@ -103,6 +104,8 @@ def import_motion(
         if pose_w is not None:
             said = _said_object(path, name)
             shape = _shape(clip, name, geometry, said)
+            if name in BALL_PLAY and mass is None and density is None:
+                mass = ball.BALL_MASS
             item = MotionObject(object_name or said, shape, *pose_w, mass=mass, density=density, friction=friction)
             objects = (item,)
         elif geometry is not None:

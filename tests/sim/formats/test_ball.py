@@ -40,6 +40,7 @@ def test_physhoi(tmp_path: Path, physhoi_table: torch.Tensor, pose: dict[str, np
     assert rotations.angle_between(motion.joint_rotations_b.copy(), pose["rotations_b"]).max() < 1e-4
     np.testing.assert_allclose(motion.joint_positions_w, pose["positions"], atol=1e-5)
     item = motion.objects[0]
+    assert item.mass == pytest.approx(0.62)  # a basketball
     assert item.name == "ball"
     assert item.geometry == Primitive("sphere", (0.12,))
     np.testing.assert_allclose(item.position_w[0], (0.3, 0.0, 1.2), atol=1e-6)

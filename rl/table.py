@@ -181,7 +181,7 @@ class Table:
         members = self.members(group)
         per_seed = nanmean(self.values[setting][:, members], axis=1)
         states = self.states[setting][:, members]
-        stats = {key: _stat(per_seed[:, k]) for k, key in enumerate(KEYS)}
+        stats = {key: over_seeds(per_seed[:, k]) for k, key in enumerate(KEYS)}
         counts = [int((states == STATES.index(state)).sum()) for state in STATES]
         return Row(self.settings[setting], group, stats, *counts)
 
@@ -205,7 +205,7 @@ class Table:
     def _step(self, after: int, k: int, allowed: np.ndarray, completed_only: bool) -> Step:
         pair = self.values[after - 1 : after + 1, ..., k]
         both = np.isfinite(pair).all(0) & allowed[after - 1 : after + 1].all(0)
-        stats = [_stat(nanmean(np.where(both, values, np.nan), axis=1)) for values in pair]
+        stats = [over_seeds(nanmean(np.where(both, values, np.nan), axis=1)) for values in pair]
         means, spreads = [s.mean for s in stats], [s.spread for s in stats]
         change = None if None in means else means[1] - means[0]  # type: ignore[operator]
         spread = None if None in spreads else max(spreads)  # type: ignore[type-var]
@@ -263,7 +263,8 @@ def nanmean(values: np.ndarray, axis: int) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _stat(per_seed: np.ndarray) -> Stat:
+def over_seeds(per_seed: np.ndarray) -> Stat:
+    """Mean and deviation of what is finite of one value a seed, [seeds]."""
     known = per_seed[np.isfinite(per_seed)]
     mean = float(known.mean()) if len(known) else None
     spread = float(known.std(ddof=1)) if len(known) > 1 else None

@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Setting up $(VENV) (once; some minutes, mostly torch) ...'
 	$(PIP) install -c constraints.txt torch hatchling editables
-	$(PIP) install -c constraints.txt --no-build-isolation -e '.[dev]'
+	$(PIP) install -c constraints.txt --no-build-isolation -e '.[dev,mjx]'
 	@touch $@
 
 demo: $(READY)

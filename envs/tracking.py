@@ -19,7 +19,7 @@ from envs.rows import RowLayout
 from envs.stabiliser import Stabiliser
 from envs.starts import StartConfig, StartSampler
 from envs.terminations import TerminationConfig
-from sim.batch import BatchSim, CpuBatchSim, StepResult
+from sim.batch import Backend, BatchSim, StepResult, make_sim
 from sim.contact_fit import hand_contact
 from sim.errors import SimulationError
 from sim.feedback import FeedbackConfig
@@ -33,7 +33,8 @@ class TaskConfig:
 
     Attributes:
         num_envs: N, environments in the batch.
-        threads: physics threads; 0 takes all cores.
+        backend: physics: `cpu`, or `mjx` (JAX; one clip; see `sim.batch.mjx`).
+        threads: physics threads of `cpu`; 0 takes all cores.
         action_scale: rad, what an action of 1 adds to a PD target.
         lookahead: reference frames ahead of now that the policy sees.
         touch_force: N, a body that exerts more on an object touches it.
@@ -43,6 +44,7 @@ class TaskConfig:
     """
 
     num_envs: int = 128
+    backend: Backend = "cpu"
     threads: int = 0
     action_scale: float = 0.35
     lookahead: tuple[int, ...] = (1, 5)
@@ -99,7 +101,7 @@ class TrackingTask:
         references: what to follow; clips may differ in body and objects, not in how many.
         config: the task.
         seed: of the start states.
-        sim: physics; by default `CpuBatchSim` on the references' scenes.
+        sim: physics; by default `config.backend` on the references' scenes.
 
     Raises:
         SimulationError: clips that cannot share a batch, or a reference in which physics fails.
@@ -123,7 +125,13 @@ class TrackingTask:
         model = self.scene.model
         substeps = round(1.0 / (CONTROL_HZ * model.opt.timestep))
         models = [reference.scene.model for reference in self.references]
-        self.sim: BatchSim = sim or CpuBatchSim(models, substeps=substeps, threads=self.config.threads or None)
+        self.sim: BatchSim = sim or make_sim(
+            models,
+            self.config.backend,
+            substeps=substeps,
+            threads=self.config.threads or None,
+            width=self.config.num_envs,
+        )
         self.rng = np.random.default_rng(seed)
         self.starts = StartSampler(self.clips.lengths, CONTROL_HZ, self.config.start)
         self.unstable_steps: deque[UnstableStep] = deque(maxlen=16)

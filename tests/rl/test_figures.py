@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from envs.interaction import InteractionGraph, pair_gaps
 from envs.tracking import TaskConfig
+from rl.evaluate import simulated_motion
 from rl.figures import figures_of, per_frame_of
 from rl.rollouts import Episodes, Evaluator
 from sim.contacts import graph_distances
@@ -117,6 +119,18 @@ def test_contact_is_measured_to_skin_and_joint(push: Reference, episodes: Episod
     known = [v for v in series["contact_distance_mm"] if v is not None]
     assert len(known) == len(frames)
     assert series["contact_distance_mm"] == series["contact_distance_mm_reference"]
+
+
+def test_a_simulation_is_measured_where_the_reward_measures(push: Reference, episodes: Episodes) -> None:
+    """Welded fingers stand as physics froze them: the figure's distances are those of the contact reward."""
+    simulation = simulated_motion(push, episodes)
+    graph = InteractionGraph.of(push)
+    for t in range(1, simulation.num_frames, 4):
+        gaps = pair_gaps(episodes.states[t], graph.at(torch.as_tensor(episodes.frames[t])))[0].norm(dim=-1)
+        expected = graph_distances(simulation)[t]
+        assert sorted(gaps[graph.active[t] > 0].tolist()) == pytest.approx(
+            sorted(expected[np.isfinite(expected)].tolist()), abs=1e-4
+        ), t
 
 
 def _hands(push: Reference) -> list[int]:

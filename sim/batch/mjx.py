@@ -83,7 +83,9 @@ class MjxBatchSim:
         if substeps < 2:
             raise SimulationError(f"a control step needs at least 2 simulation steps, got {substeps}")
         if len(models) != 1:
-            raise SimulationError(f"the backend 'mjx' runs one scene at a time, got {len(models)}: use --backend cpu")
+            raise SimulationError(
+                f"the backend 'mjx' runs one scene at a time, got {len(models)}: use the backend 'cpu'"
+            )
         self.model, self.substeps, self.width = models[0], substeps, width
         self._double = precision == "double"
         _require_supported(self.model)
@@ -94,7 +96,7 @@ class MjxBatchSim:
                 self._physics = mjx.put_model(plain, impl="jax")
             except (NotImplementedError, ValueError) as error:
                 raise SimulationError(
-                    f"MJX cannot run this scene: {error}. Use --backend cpu, or another object shape"
+                    f"MJX cannot run this scene: {error}. Use the backend 'cpu', or another object shape"
                 ) from error
             self._blank = mjx.make_data(plain, impl="jax")
         self._run = jax.jit(jax.vmap(self._rollout, in_axes=(None, None, 0, 0, None)), donate_argnums=2)
@@ -213,9 +215,13 @@ def _without_contact_sensors(model: mujoco.MjModel) -> tuple[mujoco.MjModel, _Fo
 def _require_supported(model: mujoco.MjModel) -> None:
     """Refuse what this module, rather than MJX, does not do."""
     if model.opt.integrator != mujoco.mjtIntegrator.mjINT_IMPLICITFAST:
-        raise SimulationError("the backend 'mjx' integrates by implicitfast only; set it in the scene or use cpu")
+        raise SimulationError(
+            "the backend 'mjx' integrates by implicitfast only; set it in the scene, or use the backend 'cpu'"
+        )
     if mujoco.mj_stateSize(model, _FULL.value) != 1 + model.nq + model.nv + model.na:
-        raise SimulationError("the backend 'mjx' knows time, qpos, qvel and act, no plugin state; use --backend cpu")
+        raise SimulationError(
+            "the backend 'mjx' knows time, qpos, qvel and act, no plugin state; use the backend 'cpu'"
+        )
     contact = model.sensor_type == mujoco.mjtSensor.mjSENS_CONTACT
     body = int(mujoco.mjtObj.mjOBJ_BODY)
     matched = (model.sensor_objtype[contact] == body) & (model.sensor_reftype[contact] == body)

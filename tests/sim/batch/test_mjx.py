@@ -32,6 +32,11 @@ SCENE = f"""
       <geom type="box" size="0.15 0.15 0.1" mass="{BOX_MASS}" contype="4" conaffinity="7" priority="2"
         friction="0.6 0.005 0.0001"/>
     </body>
+    <body name="ball" pos="2 0 1">
+      <freejoint/>
+      <geom type="sphere" size="0.12" mass="0.6" contype="8" conaffinity="1" priority="2" solref="-3600 -9"
+        solimp="0.9 0.9 0.001 0.5 2"/>
+    </body>
   </worldbody>
   <actuator><position joint="hinge" kp="100" kv="5" forcerange="-20 20"/></actuator>
   <sensor>
@@ -42,9 +47,9 @@ SCENE = f"""
   </sensor>
 </mujoco>
 """
-"""An arm on a hinge, driven by a PD actuator with a limit, beside a free box on a floor."""
+"""An arm on a hinge, driven by a PD actuator with a limit, a free box and a bouncing ball on a floor."""
 FORCE = slice(13, 16)
-TIME, HINGE, BOX_Z, HINGE_SPEED, BOX_SPIN = 0, 1, 4, 9, 14
+TIME, HINGE, BOX_Z, BALL_Z, HINGE_SPEED, BOX_SPIN, BALL_SPEED = 0, 1, 4, 11, 16, 21, 25
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +72,18 @@ def sim(model: mujoco.MjModel) -> MjxBatchSim:
 
 @pytest.fixture(scope="module")
 def states(model: mujoco.MjModel) -> np.ndarray:
-    """[4, S]: the box falls freely and spins; rests; is pressed by the arm; is struck by a fast arm. Clocks differ."""
+    """[4, S]: the box falls freely and spins; rests; is pressed by the arm; is struck by a fast arm.
+
+    The ball is about to hit the floor. Clocks differ.
+    """
     state = np.zeros((4, 1 + model.nq + model.nv))
-    state[:, 1:9] = model.qpos0
+    state[:, 1 : 1 + model.nq] = model.qpos0
     state[:, TIME] = np.arange(4.0)
     state[:, HINGE] = (-0.5, -0.5, 0.2, -0.3)
     state[0, BOX_Z], state[0, BOX_SPIN] = 1.0, 2.0
     state[1:, BOX_Z] = 0.0995
     state[3, HINGE_SPEED] = 3.0
+    state[:, BALL_Z], state[:, BALL_SPEED] = 0.15, -4.0
     return state
 
 
@@ -92,7 +101,7 @@ CONTROL = np.array([[-0.5], [-0.5], [0.4], [0.6]])
 
 
 def test_twelve_control_steps_equal_mujoco(sim: MjxBatchSim, cpu: CpuBatchSim, states: np.ndarray) -> None:
-    """1e-8 in states, 1e-6 (m/s, N) in sensors: falling, resting, pressed, and struck."""
+    """1e-8 in states, 1e-6 (m/s, N) in sensors: falling, resting, pressed, struck, bouncing."""
     ours, theirs = roll(sim, states, CONTROL, 12), roll(cpu, states, CONTROL, 12)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a.state, b.state, rtol=0, atol=1e-8)
@@ -101,6 +110,7 @@ def test_twelve_control_steps_equal_mujoco(sim: MjxBatchSim, cpu: CpuBatchSim, s
         np.testing.assert_array_equal(a.failed, b.failed)
     assert np.abs(theirs[0].sensors[2, FORCE]).max() > 10.0, "the arm has to press for its force to be compared"
     assert np.abs(theirs[1].sensors[3, FORCE]).max() > 10.0
+    assert max(r.state[0, BALL_SPEED] for r in theirs) > 2.0, "the ball has to bounce for that to be compared"
 
 
 def test_a_falling_box_follows_the_formula(sim: MjxBatchSim, states: np.ndarray) -> None:

@@ -139,7 +139,9 @@ def build_scene(
         frictions[item.name] = friction
         if not item.is_static:
             masses[item.name] = asset.mass
-        _add_object(spec, item, asset, friction, _bouncing(config.restitution, hz) if _is_ball(item) else {})
+        body = _add_object(spec, item, asset, friction)
+        if config.restitution and _is_ball(item):
+            _let_bounce(spec, body.geoms[0], asset.mass, config.restitution, hz)
     joints = simulated_joints(config.humanoid.hands)
     movable = tuple(item.name for item in objects if not item.is_static)
     _add_sensors(spec, [JOINT_NAMES[j] for j in joints], movable, tuple(item.name for item in objects))
@@ -192,30 +194,40 @@ def _is_ball(item: MotionObject) -> bool:
     return not item.is_static and isinstance(item.geometry, Primitive) and item.geometry.kind == "sphere"
 
 
-def _bouncing(restitution: float, hz: int) -> dict[str, np.ndarray]:
-    """Contact parameters of a bouncing shape: MuJoCo's "direct" format, a spring and a damper per mass.
+def _let_bounce(spec: mujoco.MjSpec, ball: mujoco.MjsGeom, mass: float, restitution: float, hz: int) -> None:
+    """Make a sphere a ball: a thin shell whose contacts, but those with hands, give back a part of the speed.
 
-    The contact lasts as long as the spring pushes; with damping ratio z it gives back e = exp(-2 z acos(z) / sqrt(1 -
-    z^2)) of the speed (Schwager & Poeschel 2007, eq. 20). The spring is as stiff as the time step resolves: half a
-    period is 2 pi steps, in which e comes out within 10 % from 0.7 upwards wherever in a step the impact falls (within
-    20 % at 0.5). A constant impedance (`solimp`) keeps the spring linear.
+    MuJoCo's "direct" contact parameters are a spring and a damper per mass; the contact lasts as long as the spring
+    pushes, and with damping ratio z gives back e = exp(-2 z acos(z) / sqrt(1 - z^2)) (Schwager & Poeschel 2007,
+    eq. 20). The spring is as stiff as the time step resolves: half a period is 2 pi steps, in which e comes out within
+    10 % from 0.7 upwards wherever in a step the impact falls (20 % at 0.5). A constant impedance keeps it linear.
+
+    Damping so weak would let the ball slide over the floor, as it rules friction too; so that pair gets friction of its
+    own, which only elliptic cones know: a real ball leaves the floor with half of its horizontal speed, and rolling.
     """
-    if restitution == 0:
-        return {}
     if not 0.14 <= restitution <= 1:
         raise SimulationError(f"restitution {restitution:g}: balls give back 0.14 to 1 of their speed, or 0 for none")
     frequency = np.pi * hz / _IMPACT_STEPS
     damping = brentq(lambda z: -2 * z * np.arccos(z) / np.sqrt(1 - z * z) - np.log(restitution), 0.0, 1 - 1e-9)
-    return {
-        "solref": np.array([-(frequency**2), -2 * damping * frequency]),
-        "solimp": np.array([0.9, 0.9, 0.001, 0.5, 2.0]),
-    }
+    ball.name = f"{ball.parent.name}_ball"
+    ball.mass, ball.typeinertia = mass, mujoco.mjtGeomInertia.mjINERTIA_SHELL
+    ball.solref[:] = -(frequency**2), -2 * damping * frequency
+    ball.solimp[:] = 0.9, 0.9, 0.001, 0.5, 2.0
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    sliding, *rest = ball.friction
+    spec.add_pair(
+        geomname1=ball.name,
+        geomname2="floor",
+        condim=3,
+        friction=[sliding, sliding, rest[0], rest[1], rest[1]],
+        solref=ball.solref,
+        solreffriction=[-1e-3, -0.25 * hz],
+        solimp=ball.solimp,
+    )
 
 
-def _add_object(
-    spec: mujoco.MjSpec, item: MotionObject, asset: ObjectAsset, friction: float, bouncing: dict[str, np.ndarray]
-) -> None:
-    """One body in the frame of the object's mesh; its friction and bounce rule over those of everything but hands."""
+def _add_object(spec: mujoco.MjSpec, item: MotionObject, asset: ObjectAsset, friction: float) -> mujoco.MjsBody:
+    """One body in the frame of the object's mesh; its friction rules over that of everything but hands."""
     pose = {"pos": item.position_w[0], "quat": item.rotation_w[0]} if item.is_static else {}
     body = spec.worldbody.add_body(name=f"object_{item.name}", **pose)
     if not item.is_static:
@@ -227,16 +239,16 @@ def _add_object(
         "friction": np.array([friction, 0.005, 0.0001]),
         "density": asset.density,
         "rgba": np.array([0.85, 0.55, 0.25, 1.0]),
-        **bouncing,
     }
     if isinstance(item.geometry, Primitive):
         kind, size = _primitive(item.geometry)
         body.add_geom(type=kind, size=size, **shared)
-        return
+        return body
     for i, hull in enumerate(asset.hulls):
         name = f"{item.name}_hull{i}"
         spec.add_mesh(name=name, uservert=hull.vertices.ravel(), userface=hull.faces.ravel())
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, **shared)
+    return body
 
 
 def _primitive(geometry: Primitive) -> tuple[mujoco.mjtGeom, np.ndarray]:

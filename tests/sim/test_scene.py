@@ -379,18 +379,19 @@ def ball_scene(
     return build_scene(motion.offsets, (ball,), SceneConfig(**config))
 
 
-def bounce(scene: Scene, speed: float, above: float) -> float:
-    """Speed after over speed before the impact of a ball thrown down `above` m over the floor, beside no one."""
+def bounce(scene: Scene, speed: float, above: float, along: float = 0.0) -> tuple[float, float]:
+    """Vertical and horizontal speed after over before the impact of a ball thrown down `above` m over the floor."""
     model, data = scene.model, mujoco.MjData(scene.model)
     qpos, qvel = model.joint("object_ball").qposadr[0], model.joint("object_ball").dofadr[0]
-    data.qpos[qpos : qpos + 3], data.qvel[qvel + 2] = [5.0, 0.0, 0.12 + above], -speed
+    data.qpos[qpos : qpos + 3], data.qvel[qvel + 1], data.qvel[qvel + 2] = [5.0, 0.0, 0.12 + above], along, -speed
     fallen = False
     while not (fallen and data.qpos[qpos + 2] > 0.12):
         mujoco.mj_step(model, data)
         fallen |= data.qpos[qpos + 2] < 0.12
         assert data.time < 2.0
     after, height = data.qvel[qvel + 2], data.qpos[qpos + 2] - 0.12
-    return float(np.sqrt((after**2 + 2 * 9.81 * height) / (speed**2 + 2 * 9.81 * above)))
+    vertical = np.sqrt((after**2 + 2 * 9.81 * height) / (speed**2 + 2 * 9.81 * above))
+    return float(vertical), float(data.qvel[qvel + 1] / along) if along else 0.0
 
 
 @pytest.mark.parametrize("restitution", [0.7, 0.79, 0.9])
@@ -400,9 +401,22 @@ def test_a_dropped_ball_gives_back_the_restitution(
     scene = ball_scene(standing(), resting, (5.0, 0.0, 1.0), restitution=restitution)
     for speed in (2.0, 5.5):
         # wherever in a time step the impact falls
-        found = [bounce(scene, speed, speed * (3 + phase) / 240) for phase in np.arange(0, 1, 0.1)]
+        found = [bounce(scene, speed, speed * (3 + phase) / 240)[0] for phase in np.arange(0, 1, 0.1)]
         assert np.mean(found) == pytest.approx(restitution, rel=0.05)
         np.testing.assert_allclose(found, restitution, rtol=0.10)
+
+
+def test_a_ball_that_comes_in_at_a_slant_leaves_rolling(
+    standing: Callable[..., Motion], resting: Callable[..., MotionObject]
+) -> None:
+    """A thin shell that stops sliding keeps 1 / (1 + 2/3) of its speed along the floor."""
+    scene = ball_scene(standing(), resting, (5.0, 0.0, 1.0))
+    inertia = scene.model.body_inertia[scene.model.body("object_ball").id]
+    np.testing.assert_allclose(inertia, 2 / 3 * 0.62 * 0.12**2, rtol=1e-6)
+    for phase in (0.0, 0.3, 0.7):
+        up, along = bounce(scene, 5.5, 5.5 * (3 + phase) / 240, along=4.4)
+        assert along == pytest.approx(0.6, rel=0.10)
+        assert up == pytest.approx(0.79, rel=0.10)
 
 
 def test_a_ball_without_restitution_stays_down_and_steps_like_any_object(

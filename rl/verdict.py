@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from rl.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -33,27 +36,40 @@ LABELS = ("physical", "physical, not robust", "partly physical", "not shown to b
 
 @dataclass(frozen=True)
 class Verdict:
-    """`label` is one of `LABELS`; score in [0, 1]; the rule; the reasons."""
+    """What the rule says.
+
+    Attributes:
+        label: one of `LABELS`; score: in [0, 1].
+        rule, reasons: in words.
+        plausibility: in [0, 1], of the source's kinematics alone; None without evidence.
+        evidence: the figures behind score and plausibility, those that could be measured.
+    """
 
     label: str
     score: float
     rule: str
     reasons: tuple[str, ...]
+    plausibility: float | None = None
+    evidence: Mapping[str, float] = field(default_factory=dict)
 
 
-def rule(config: VerdictConfig) -> str:
+def rule(config: VerdictConfig, calibration: Calibration | None = None) -> str:
     """The rule in words."""
-    c = config
+    c, calibrated = config, calibration or Calibration.load()
     return (
         "physical: a policy carries the clip through from frame 0 without any help, carries on average at least "
         f"{c.perturbed_completion:.0%} of it through from perturbed starts, and stays within {c.mpjpe_mm:g} mm of the "
         f"joints, {c.object_mm:g} mm and {c.object_deg:g} degrees of the object, touches with the hands in at least "
-        f"{c.contact_recall:.0%} of the frames labelled as contact, and retargeting moved the joints by at most "
-        f"{c.source_mpjpe_mm:g} mm. Physical, not robust: all of this but the perturbed starts; the motion can be "
+        f"{c.contact_recall:.0%} of the frames labelled as contact, retargeting moved the joints by at most "
+        f"{c.source_mpjpe_mm:g} mm, and the motion itself is as plausible as recorded ones are (plausibility at least "
+        f"{calibrated.threshold:.2f}). Physical, not robust: all of this but the perturbed starts; the motion can be "
         "carried out, by a policy that a small push upsets. Partly physical: at least half of the clip is carried "
         "through. Otherwise not shown to be physical: this policy failed, which is no proof that none can succeed. The "
-        "score is the mean of both completions and of 1 - error / (2 limit), at least 0, for joints and object, times "
-        "the completion from frame 0."
+        "plausibility is the probability, by a logistic rule, that a motion with these kinematic figures (jitter, "
+        "wander over the floor, sliding feet, slip of what is carried, penetration, gaps at contact, ...) is recorded "
+        "rather than a corrupted copy of one. The score is the same probability when it also counts what retargeting "
+        "had to mend and how far physics departed from the source, times the completion from frame 0. No figure "
+        "raises it by getting worse; weights, scales and what they were fitted on are in rl/verdict_calibration.json."
     )
 
 
@@ -67,7 +83,9 @@ def judge(
     contact_recall: float,
     source_mpjpe_mm: float,
     assumptions: str,
+    evidence: Mapping[str, float] | None = None,
     config: VerdictConfig | None = None,
+    calibration: Calibration | None = None,
 ) -> Verdict:
     """Apply the rule.
 
@@ -77,9 +95,13 @@ def judge(
         contact_recall: NaN where nothing had to be touched.
         source_mpjpe_mm: reference against source.
         assumptions: masses and friction with which it was reached, for the reasons.
+        evidence: figures of `rl.evidence`; what is absent or NaN counts as neutral.
         config: limits.
+        calibration: of plausibility and score; the package's own where None.
     """
-    c = config or VerdictConfig()
+    c, calibrated = config or VerdictConfig(), calibration or Calibration.load()
+    known = {name: float(value) for name, value in (evidence or {}).items() if np.isfinite(value)}
+    plausibility = calibrated.plausibility(known) if known else float("nan")
     checks = (
         (completion >= 1.0, f"carried {completion:.0%} of the clip through from frame 0"),
         (
@@ -98,6 +120,12 @@ def judge(
             source_mpjpe_mm <= c.source_mpjpe_mm,
             f"retargeting moved the joints by {source_mpjpe_mm:.0f} mm (limit {c.source_mpjpe_mm:g})",
         ),
+        _optional(
+            plausibility,
+            plausibility >= calibrated.threshold,
+            f"the motion itself is plausible to {plausibility:.2f} (limit {calibrated.threshold:.2f}"
+            f"{_culprits(calibrated, known)})",
+        ),
     )
     held = [check for check in checks if check is not None]
     failed = [check for check in held if not check[0]]
@@ -107,15 +135,17 @@ def judge(
         label = LABELS[1]
     else:
         label = LABELS[2] if completion >= 0.5 else LABELS[3]
-    parts = [completion, perturbed_completion, _closeness(mpjpe_mm, c.mpjpe_mm), _closeness(object_mm, c.object_mm)]
-    score = float(np.nanmean(parts)) * completion
+    score = completion * calibrated.likelihood(known)
     reasons = [f"{'holds' if ok else 'fails'}: {text}" for ok, text in held]
-    return Verdict(label, round(score, 3), rule(c), (*reasons, f"reached with {assumptions}"))
+    said = (*reasons, f"reached with {assumptions}")
+    return Verdict(label, round(score, 3), rule(c, calibrated), said, round(plausibility, 3) if known else None, known)
 
 
 def _optional(value: float, ok: bool, text: str) -> tuple[bool, str] | None:
     return None if np.isnan(value) else (ok, text)
 
 
-def _closeness(error: float, limit: float) -> float:
-    return float("nan") if np.isnan(error) else max(0.0, 1.0 - error / (2.0 * limit))
+def _culprits(calibration: Calibration, figures: Mapping[str, float]) -> str:
+    """The kinematic figures that cost the most, in words."""
+    worst = calibration.worst(figures)
+    return "; worst: " + ", ".join(f"{name} {value:.3g}" for name, value in worst) if worst else ""

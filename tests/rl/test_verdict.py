@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from rl.calibration import Calibration, Term
 from rl.verdict import VerdictConfig, judge, rule
 
 NAN = float("nan")
@@ -13,6 +15,11 @@ GOOD: dict[str, Any] = {
     "completion": 1.0, "perturbed_completion": 0.9, "mpjpe_mm": 50.0, "object_mm": 40.0, "object_deg": 10.0,
     "contact_recall": 0.8, "source_mpjpe_mm": 20.0, "assumptions": "no assistance",
 }  # fmt: skip
+BY_HAND = Calibration(
+    bias=1.0, physical_bias=0.0, threshold=0.2,
+    kinematic=(Term("float_mm", scale=10.0, weight=1.0, neutral=0.0),),
+    physical=(Term("physics_joint_mm", scale=100.0, weight=1.0, neutral=0.0),),
+)  # fmt: skip
 LIMITS = VerdictConfig(
     perturbed_completion=0.8, mpjpe_mm=100.0, object_mm=100.0, object_deg=25.0, contact_recall=0.5, source_mpjpe_mm=50.0
 )
@@ -50,29 +57,46 @@ def test_half_of_the_clip_divides_partly_from_not_shown(completion: float, label
     assert judge(**GOOD | {"completion": completion}, config=LIMITS).label == label
 
 
-def test_the_score_by_hand() -> None:
-    """(1 + 0.9 + (1 - 50/200) + (1 - 40/200)) / 4 = 0.8625, times the completion."""
-    assert judge(**GOOD, config=LIMITS).score == pytest.approx(0.8625, abs=1e-3)
-    # completion 0.5 enters the mean, too: (0.5 + 0.9 + 0.75 + 0.8) / 4 * 0.5
-    assert judge(**GOOD | {"completion": 0.5}, config=LIMITS).score == pytest.approx(0.36875, abs=1e-3)
+def test_the_score_is_completion_times_likelihood_by_hand() -> None:
+    """Log-odds 1 - log(1 + 30/10) = 1 - 2 log 2 for plausibility, and log 2 less with 100 mm in physics."""
+    evidence = {"float_mm": 30.0, "physics_joint_mm": 100.0, "unknown": NAN}
+    verdict = judge(**GOOD, evidence=evidence, config=LIMITS, calibration=BY_HAND)
+    assert verdict.plausibility == pytest.approx(np.e / (4 + np.e), abs=1e-3)
+    assert verdict.score == pytest.approx(np.e / (8 + np.e), abs=1e-3)
+    half = judge(**GOOD | {"completion": 0.5}, evidence=evidence, config=LIMITS, calibration=BY_HAND)
+    assert half.score == pytest.approx(0.5 * np.e / (8 + np.e), abs=1e-3)
+    assert verdict.evidence == {"float_mm": 30.0, "physics_joint_mm": 100.0}
 
 
-def test_an_error_beyond_twice_the_limit_is_no_debt() -> None:
-    """(1 + 0.9 + 0 + 0.8) / 4"""
-    assert judge(**GOOD | {"mpjpe_mm": 5000.0}, config=LIMITS).score == pytest.approx(0.675, abs=1e-3)
+def test_a_worse_figure_never_raises_the_score() -> None:
+    """With the calibration that is shipped, every figure it knows, one at a time."""
+    shipped = Calibration.load()
+    middle = {term.name: term.scale for term in (*shipped.kinematic, *shipped.physical)}
+    before = judge(**GOOD, evidence=middle, config=LIMITS).score
+    for name, value in middle.items():
+        assert judge(**GOOD, evidence=middle | {name: 3 * value}, config=LIMITS).score <= before, name
+    assert judge(**GOOD | {"completion": 0.7}, evidence=middle, config=LIMITS).score <= before
+
+
+def test_an_implausible_motion_is_not_physical_even_if_it_is_tracked() -> None:
+    """Log-odds 1 - log(1 + 990/10) = 1 - log 100: plausible to 0.026, below the limit of 0.2."""
+    verdict = judge(**GOOD, evidence={"float_mm": 990.0}, config=LIMITS, calibration=BY_HAND)
+    assert verdict.label == "partly physical"
+    assert "fails: the motion itself is plausible to 0.03 (limit 0.20; worst: float_mm 990)" in verdict.reasons
+    sound = judge(**GOOD, evidence={"float_mm": 0.0}, config=LIMITS, calibration=BY_HAND)
+    assert sound.label == "physical"
+    assert "holds: the motion itself is plausible to 0.73 (limit 0.20)" in sound.reasons
 
 
 def test_without_object_and_contact_the_body_alone_is_judged() -> None:
-    """(1 + 0.9 + 0.75) / 3"""
     verdict = judge(**GOOD | {"object_mm": NAN, "object_deg": NAN, "contact_recall": NAN}, config=LIMITS)
     assert verdict.label == "physical"
-    assert verdict.score == pytest.approx(0.8833, abs=1e-3)
     assert len(verdict.reasons) == 5
     assert "nan" not in " ".join(verdict.reasons)
 
 
 def test_the_rule_names_every_limit() -> None:
     odd = VerdictConfig(0.71, 101.0, 102.0, 23.0, 0.43, 54.0)
-    for limit in ("71%", "101 mm", "102 mm", "23 degrees", "43%", "54 mm"):
-        assert limit in rule(odd), limit
-    assert judge(**GOOD, config=odd).rule == rule(odd)
+    for limit in ("71%", "101 mm", "102 mm", "23 degrees", "43%", "54 mm", "at least 0.20"):
+        assert limit in rule(odd, BY_HAND), limit
+    assert judge(**GOOD, config=odd, calibration=BY_HAND).rule == rule(odd, BY_HAND)

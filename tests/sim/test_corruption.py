@@ -11,7 +11,7 @@ import pytest
 from generate.authored import author_box_push
 from sim import rotations
 from sim.contacts import extract_contacts
-from sim.corruption import KINDS, CorruptionConfig, band_noise, corrupt
+from sim.corruption import KINDS, CorruptionConfig, band_noise, clip_seed, corrupt
 from sim.errors import TouchstoneError, UnknownNameError
 from sim.motion import Motion
 from sim.skeleton import JOINT_INDEX
@@ -239,3 +239,10 @@ def test_wrong_names_and_strengths_are_refused(pushing: Motion) -> None:
     for strength in (-1.0, float("nan"), float("inf")):
         with pytest.raises(TouchstoneError, match="strength"):
             corrupt(pushing, "jitter", strength=strength)
+
+
+def test_each_clip_has_a_seed_of_its_own_everywhere() -> None:
+    assert clip_seed("sub8_largebox_000", 1) == clip_seed("sub8_largebox_000", 1)
+    seeds = {clip_seed(name, seed) for name in ("sub8_largebox_000", "sub8_largebox_001") for seed in (0, 1)}
+    assert len(seeds) == 4
+    assert all(0 <= seed < 2**32 for seed in seeds)

@@ -1,0 +1,416 @@
+"""Does the verdict tell recorded clips from corrupted copies? Calibrates its score and measures it on held-out clips.
+
+    python -m benchmarks.verdict_calibration --folder FOLDER --fit                   # kinematics, all 80 clips
+    python -m benchmarks.verdict_calibration --folder FOLDER --part physics --fit    # planned and evaluated, 24 clips
+
+`--fit` writes rl/verdict_calibration.json from the half of the clips that is for calibration; tables are of the rest.
+Clips are those of bench80.json in the folder that TOUCHSTONE_DATA names (default ../shared/data), half of each group
+for calibration, half held out, whole clips with all their copies. Each clip (kinematic part) or copy (physics part)
+leaves one JSON in the folder, and what is there is not computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from scipy.special import logit
+
+from rl.calibration import Calibration, Term, fit_terms
+from rl.config import TrainConfig
+from rl.evaluate import evaluate_run
+from rl.evidence import source_evidence
+from rl.refine import RefineConfig
+from rl.train import train
+from rl.verdict import VerdictConfig
+from sim import metrics
+from sim.contact_fit import hand_contact
+from sim.contacts import extract_contacts
+from sim.corruption import KINDS, clip_seed, corrupt
+from sim.files import write_json, write_text
+from sim.formats import import_motion
+from sim.motion import Motion
+from sim.objects import load_geometry
+from sim.retarget import CONTROL_HZ
+
+FALSE_ALARMS = 0.1
+NOTICED = 0.8
+BOOTSTRAPS = 1000
+Row = dict[str, Any]
+"""clip, group, kind ("real" for the recorded one), strength, figures by name."""
+
+
+def data_folder() -> Path:
+    """Where the recorded clips lie."""
+    return Path(os.environ.get("TOUCHSTONE_DATA", "../shared/data"))
+
+
+def load_clip(row: dict[str, Any]) -> Motion:
+    """A clip of the manifest, with its contact graph."""
+    data, shape = data_folder(), row["object"]
+    geometry = load_geometry(data / shape if shape.endswith(".obj") else shape)
+    motion = import_motion(
+        data / row["clip"], layout=row["format"], fps=row["fps"], geometry=geometry, group=row["group"]
+    )
+    return motion.replace(contacts=extract_contacts(motion))
+
+
+def split(clips: Sequence[dict[str, Any]], seed: int = 0) -> set[str]:
+    """Names of the held-out clips: every second of each group, in random order."""
+    rng = np.random.default_rng(seed)
+    names = sorted((row["group"], Path(row["clip"]).stem) for row in clips)
+    groups: dict[str, list[str]] = {}
+    for group, name in names:
+        groups.setdefault(group, []).append(name)
+    return {name for members in groups.values() for name in rng.permutation(members)[::2]}
+
+
+def measure_clip(row: dict[str, Any], path: Path, strengths: Sequence[float], seed: int) -> None:
+    """Figures of a clip and of all its copies, into one file."""
+    motion, name = load_clip(row), Path(row["clip"]).stem
+    copies: list[Row] = []
+    for kind, strength in [("real", 0.0), *((k, s) for k in KINDS for s in strengths)]:
+        copy = motion if kind == "real" else corrupt(motion, kind, strength=strength, seed=clip_seed(name, seed))
+        figures = _plain(source_evidence(copy.resample(CONTROL_HZ)))
+        moved = {
+            "moved_joints_mm": metrics.mpjpe(copy.joint_positions_w, motion.joint_positions_w),
+            "moved_pose_mm": metrics.mpjpe_root_relative(copy.joint_positions_w, motion.joint_positions_w),
+            "moved_object_mm": metrics.position_error(copy.objects[0].position_w, motion.objects[0].position_w),
+        }
+        copies.append(
+            {
+                "clip": name,
+                "group": row["group"],
+                "kind": kind,
+                "strength": strength,
+                "figures": figures,
+                "moved": moved,
+            }
+        )
+    write_json(path, {"seed": seed, "copies": copies})
+
+
+def _plain(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN."""
+    return {name: float(value) if np.isfinite(value) else None for name, value in figures.items()}
+
+
+def run_all(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]], jobs: int) -> None:
+    """Call work(*task) in processes of one thread each, in no order, saying how far it is."""
+    spawn = get_context("spawn")  # a fork of a process in which torch has run may hang
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting = [pool.submit(work, *task) for task in tasks]
+        for done, future in enumerate(as_completed(waiting), 1):
+            future.result()
+            print(f"\r{done}/{len(tasks)}", end="" if done < len(tasks) else "\n", flush=True)
+
+
+# --- statistics ---------------------------------------------------------------------------------------------------
+
+
+def auc(real: np.ndarray, corrupted: np.ndarray) -> float:
+    """Chance that a recorded clip scores higher than a corrupted one; ties count half."""
+    above = real[:, None] > corrupted[None]
+    equal = real[:, None] == corrupted[None]
+    return float((above + 0.5 * equal).mean())
+
+
+def detection(real: np.ndarray, corrupted: np.ndarray) -> float:
+    """Share of the corrupted that score below all but `FALSE_ALARMS` of the recorded."""
+    return float((corrupted < np.quantile(real, FALSE_ALARMS)).mean())
+
+
+def interval(
+    scores: dict[str, dict[tuple[str, float], float]],
+    copies: Sequence[tuple[str, float]],
+    figure: Callable[[np.ndarray, np.ndarray], float],
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """A figure and its 95 % interval by bootstrap over clips (each with all its copies)."""
+    names = [name for name, rows in scores.items() if ("real", 0.0) in rows and any(c in rows for c in copies)]
+    real = np.array([scores[name][("real", 0.0)] for name in names])
+    others = [np.array([scores[name][c] for c in copies if c in scores[name]]) for name in names]
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(len(names), size=(BOOTSTRAPS, len(names)))
+    drawn = [figure(real[pick], np.concatenate([others[i] for i in pick])) for pick in picks]
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    return figure(real, np.concatenate(others)), float(low), float(high)
+
+
+def table(rows: Sequence[Row], score: Callable[[Row], float]) -> dict[str, Any]:
+    """AUC and detection of each kind and strength, and the strength from which on a kind is noticed."""
+    scores: dict[str, dict[tuple[str, float], float]] = {}
+    for row in rows:
+        scores.setdefault(row["clip"], {})[(row["kind"], row["strength"])] = score(row)
+    copies = sorted({c for of_clip in scores.values() for c in of_clip} - {("real", 0.0)})
+    kinds: dict[str, Any] = {}
+    for kind in dict.fromkeys(k for k in KINDS if any(c[0] == k for c in copies)):
+        cells = {}
+        for copy in (c for c in copies if c[0] == kind):
+            cells[f"{copy[1]:g}"] = {
+                name: dict(zip(("value", "low", "high"), interval(scores, [copy], f), strict=True))
+                for name, f in (("auc", auc), ("detection", detection))
+            }
+        kinds[kind] = {"strengths": cells, "noticed_from": noticed_from(cells)}
+    whole = {"all": copies, "strength 1": [c for c in copies if c[1] == 1.0]}
+    overall = {
+        name: dict(zip(("value", "low", "high"), interval(scores, chosen, auc), strict=True))
+        for name, chosen in whole.items()
+        if chosen
+    }
+    counts = {"clips": len(scores), "copies": sum(len(v) for v in scores.values()) - len(scores)}
+    return {"counts": counts, "auc": overall, "kinds": kinds}
+
+
+def noticed_from(cells: dict[str, Any]) -> float | None:
+    """Least strength that, like all above it, is detected in `NOTICED` of the clips; None if there is none."""
+    found = None
+    for strength in sorted(map(float, cells), reverse=True):
+        if cells[f"{strength:g}"]["detection"]["value"] < NOTICED:
+            break
+        found = strength
+    return found
+
+
+def markdown(title: str, result: dict[str, Any]) -> str:
+    """The table as Markdown: AUC with its interval, and detection, per kind and strength."""
+    strengths = sorted({float(s) for kind in result["kinds"].values() for s in kind["strengths"]})
+    counts = result["counts"]
+    lines = [f"## {title}", "", f"{counts['clips']} held-out clips, {counts['copies']} copies. AUC [95 % interval by"]
+    lines[-1] += f" bootstrap over clips]; share detected at {FALSE_ALARMS:.0%} false alarms."
+    lines += ["", "| kind | " + " | ".join(f"strength {s:g}" for s in strengths) + " | noticed from |"]
+    lines.append("|---|" + "---|" * (len(strengths) + 1))
+    for kind, content in result["kinds"].items():
+        cells = []
+        for strength in strengths:
+            cell = content["strengths"].get(f"{strength:g}")
+            a = cell and cell["auc"]
+            text = f"{a['value']:.3f} [{a['low']:.2f}, {a['high']:.2f}]; {cell['detection']['value']:.0%}" if a else "-"
+            cells.append(text)
+        noticed = content["noticed_from"]
+        cells.append("more than measured" if noticed is None else f"{noticed:g}")
+        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+    for name, a in result["auc"].items():
+        lines.append(f"\nAUC over {name}: {a['value']:.3f} [{a['low']:.3f}, {a['high']:.3f}]")
+    return "\n".join(lines) + "\n"
+
+
+# --- physics ------------------------------------------------------------------------------------------------------
+
+
+def around_contact(motion: Motion, frames: int) -> Motion:
+    """At most so many control frames, beginning half a second before a hand first touches."""
+    motion = motion.resample(CONTROL_HZ)
+    touching = np.flatnonzero(hand_contact(motion).any(1))
+    onset = int(touching[0]) if len(touching) else 0
+    start = int(np.clip(onset - CONTROL_HZ // 2, 0, max(motion.num_frames - frames, 0)))
+    return motion.slice(start, min(start + frames, motion.num_frames))
+
+
+def judge_copy(row: dict[str, Any], path: Path, copy: tuple[str, float], seed: int, config: JudgeConfig) -> None:
+    """Plan one copy of a clip, evaluate what planning found, and keep evidence and completion, in one file."""
+    name, (kind, strength) = Path(row["clip"]).stem, copy
+    motion = load_clip(row)
+    motion = motion if kind == "real" else corrupt(motion, kind, strength=strength, seed=clip_seed(name, seed))
+    cut = around_contact(motion, config.frames)
+    plan = RefineConfig(samples=config.samples, iterations=config.iterations, horizon=config.horizon)
+    with tempfile.TemporaryDirectory() as folder:
+        train(cut, Path(folder) / "run", TrainConfig(max_steps=1, seed=seed, torch_threads=1, refine=plan))
+        evaluation = evaluate_run(Path(folder) / "run", episodes=config.episodes, seed=seed)
+    figures = {n: f["value"] for n, f in evaluation.figures.items()}
+    found = {"clip": name, "group": row["group"], "kind": kind, "strength": strength, "outcome": figures}
+    write_json(path, {"seed": seed, "copies": [found | {"figures": _plain(evaluation.verdict.evidence)}]})
+
+
+def chosen_clips(manifest: Sequence[dict[str, Any]], held_out: set[str], per_group: int) -> list[dict[str, Any]]:
+    """The first clips of each group by name, so many of either half."""
+    counts: Counter[tuple[str, bool]] = Counter()
+    chosen = []
+    for row in sorted(manifest, key=lambda row: row["clip"]):
+        key = (row["group"], Path(row["clip"]).stem in held_out)
+        counts[key] += 1
+        chosen += [row] if counts[key] <= per_group else []
+    return chosen
+
+
+# --- calibration --------------------------------------------------------------------------------------------------
+
+
+def kinematic_calibration(training: Sequence[Row], provenance: dict[str, Any]) -> Calibration:
+    """Plausibility fitted on recorded clips and their copies; physics keeps a stated prior until it is measured."""
+    figures, real = [row["figures"] for row in training], _real(training)
+    bias, terms = fit_terms(figures, real, sorted(n for n in figures[0] if not n.startswith(("repair", "physics"))))
+    calibration = Calibration(bias, 0.0, 0.0, terms, PRIOR, provenance | {"physics": PRIOR_TEXT})
+    seen = [calibration.plausibility(f) for f, recorded in zip(figures, real, strict=True) if recorded]
+    return replace(calibration, threshold=round(float(np.quantile(seen, FALSE_ALARMS)), 3))
+
+
+def physical_calibration(kinematic: Calibration, training: Sequence[Row], provenance: dict[str, Any]) -> Calibration:
+    """The terms of physics and repair, fitted on top of a plausibility that stays as it is."""
+    figures, names = [row["figures"] for row in training], [term.name for term in PRIOR]
+    offset = np.array([logit(np.clip(kinematic.plausibility(f), 1e-9, 1 - 1e-9)) for f in figures])
+    bias, terms = fit_terms(figures, _real(training), names, ridge=3.0, offset=offset)
+    about = dict(kinematic.provenance) | {"physics": provenance}
+    return replace(kinematic, physical_bias=bias, physical=terms, provenance=about)
+
+
+def _real(rows: Sequence[Row]) -> np.ndarray:
+    return np.array([row["kind"] == "real" for row in rows])
+
+
+def _prior() -> tuple[Term, ...]:
+    limits, limit_of = VerdictConfig(), {}
+    limit_of["physics_joint_mm"] = limits.mpjpe_mm
+    limit_of["physics_object_mm"] = limits.object_mm
+    limit_of["physics_object_deg"] = limits.object_deg
+    limit_of["physics_missed_contact"] = limits.contact_recall
+    limit_of["physics_contact_mm"] = 100.0  # within which a contact is extracted (Open4DHOI section 9.6)
+    limit_of["physics_not_robust"] = 1.0 - limits.perturbed_completion
+    limit_of["repair_joint_mm"] = limits.source_mpjpe_mm
+    limit_of["repair_object_mm"] = limits.object_mm
+    limit_of["repair_hand_gap_mm"] = limits.source_mpjpe_mm
+    limit_of["repair_penetration_mm"] = limits.source_mpjpe_mm
+    return tuple(Term(name, round(limit, 4), 1.0, round(float(np.log1p(0.5)), 4)) for name, limit in limit_of.items())
+
+
+PRIOR = _prior()
+PRIOR_TEXT = "not fitted: weight 1, the verdict's limits as scales, half a limit as neutral"
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """The planning-only judge of the physics part.
+
+    Attributes:
+        frames: control frames of a clip, around its first contact.
+        per_group: clips of each group and half.
+        copies: kind:strength of what is judged beside the recorded clip.
+        samples, iterations, horizon: of planning; episodes: from perturbed starts.
+    """
+
+    frames: int = 75
+    per_group: int = 1
+    copies: tuple[str, ...] = ("video:1", "drift:1", "float:1", "time_shift:1", "missed_contacts:1")
+    samples: int = RefineConfig.samples
+    iterations: int = RefineConfig.iterations
+    horizon: int = RefineConfig.horizon
+    episodes: int = 8
+
+
+@dataclass(frozen=True)
+class Command:
+    """Settings of the benchmark."""
+
+    folder: Path
+    """Where the measurements and the result go."""
+    part: Literal["kinematic", "physics"] = "kinematic"
+    """Figures of the motions alone, or planned and evaluated in physics, too."""
+    strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    """Of the kinematic part."""
+    seed: int = 0
+    """Of corruption, planning and evaluation."""
+    jobs: int = 2
+    """Processes."""
+    fit: bool = False
+    """Fit on the clips that are not held out and write rl/verdict_calibration.json."""
+    limit: int | None = None
+    """Only this many clips."""
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    """The physics part."""
+
+    def run(self) -> None:
+        """Measure, fit if asked to, and write PART.json and PART.md into the folder."""
+        torch.set_num_threads(1)
+        manifest = json.loads((data_folder() / "bench80.json").read_text())["clips"]
+        held_out = split(manifest)
+        physics = self.part == "physics"
+        rows = self._judged(manifest, held_out) if physics else self._measured(manifest[: self.limit])
+        training = [row for row in rows if row["clip"] not in held_out]
+        tested = [row for row in rows if row["clip"] in held_out]
+        calibration = self._fitted(training) if self.fit else Calibration.load()
+        if self.fit:
+            calibration.save()
+        scores: dict[str, Callable[[Row], float]] = {
+            "plausibility": lambda row: calibration.plausibility(row["figures"])
+        }
+        if physics:
+            scores["score"] = lambda row: row["outcome"]["completion"] * calibration.likelihood(row["figures"])
+            scores["completion"] = lambda row: row["outcome"]["completion"]
+        tables = {name: table(tested, score) for name, score in scores.items()}
+        settings = json.loads(json.dumps(asdict(self), default=str))
+        result = {"settings": settings, "held_out": tables, "magnitudes": _magnitudes(rows)}
+        write_json(self.folder / f"{self.part}.json", result)
+        text = "\n".join(markdown(f"{self.part}: {name}", content) for name, content in tables.items())
+        write_text(self.folder / f"{self.part}.md", text)
+        print(text)
+
+    def _measured(self, manifest: Sequence[dict[str, Any]]) -> list[Row]:
+        folder = self.folder / "kinematic"
+        paths = {folder / f"{Path(row['clip']).stem}.json": row for row in manifest}
+        tasks = [(row, path, self.strengths, self.seed) for path, row in paths.items()]
+        return _resumed(measure_clip, tasks, self.jobs)
+
+    def _judged(self, manifest: Sequence[dict[str, Any]], held_out: set[str]) -> list[Row]:
+        pairs = [name.partition(":") for name in self.judge.copies]
+        copies = [("real", 0.0), *((kind, float(strength or 1.0)) for kind, _, strength in pairs)]
+        tasks = []
+        for row in chosen_clips(manifest, held_out, self.judge.per_group)[: self.limit]:
+            for kind, strength in copies:
+                path = self.folder / "physics" / f"{Path(row['clip']).stem}-{kind}-{strength:g}.json"
+                tasks.append((row, path, (kind, strength), self.seed, self.judge))
+        return _resumed(judge_copy, tasks, self.jobs)
+
+    def _fitted(self, training: Sequence[Row]) -> Calibration:
+        clips = sorted({row["clip"] for row in training})
+        provenance = {
+            "command": f"python -m benchmarks.verdict_calibration --part {self.part} --fit",
+            "seed": self.seed,
+            "clips": clips,
+            "recorded": len(clips),
+            "copies": len(training) - len(clips),
+            "strengths": sorted({row["strength"] for row in training if row["kind"] != "real"}),
+        }
+        if self.part == "kinematic":
+            return kinematic_calibration(training, provenance)
+        return physical_calibration(Calibration.load(), training, provenance)
+
+
+def _resumed(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]], jobs: int) -> list[Row]:
+    """Do what is not there yet (its file is a task's second entry), in random order, and read everything."""
+    waiting = [task for task in tasks if not task[1].exists()]
+    for folder in {task[1].parent for task in tasks}:
+        folder.mkdir(parents=True, exist_ok=True)
+    if waiting:
+        run_all(work, [waiting[i] for i in np.random.default_rng(0).permutation(len(waiting))], jobs)
+    rows = [row for task in tasks for row in json.loads(task[1].read_text())["copies"]]
+    for row in rows:
+        row["figures"] = {name: np.nan if value is None else value for name, value in row["figures"].items()}
+    return rows
+
+
+def _magnitudes(rows: Sequence[Row]) -> dict[str, Any]:
+    """How far the copies of strength 1 moved joints and objects, mean over the clips, mm."""
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        moved = [row["moved"] for row in rows if row["kind"] == kind and row["strength"] == 1.0 and "moved" in row]
+        if moved:
+            found[kind] = {name: round(float(np.mean([m[name] for m in moved])), 1) for name in moved[0]}
+    return found
+
+
+if __name__ == "__main__":
+    tyro.cli(Command).run()

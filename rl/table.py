@@ -337,7 +337,7 @@ def _fill(table: Table, folder: Path, at: tuple[int, ...], failures: Mapping[tup
         table.verdicts[key] = str((evaluation.get("verdict") or {}).get("label", ""))
         return
     parts = relative.parts
-    reason = next((failures[k] for k in (parts, (*parts[:3], "clips"), parts[:3]) if k in failures), None)
+    reason = next((failures[k] for k in (parts, parts[:3]) if k in failures), None)
     if reason is None:
         table.reasons[key] = "not run" if evaluation is None else "evaluation.json cannot be read"
         return
@@ -365,11 +365,13 @@ def _failures(folder: Path) -> dict[tuple[str, ...], str]:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    """A JSON object; None where there is no file, an empty one where it cannot be read."""
+    """A JSON object, or a manifest that is a bare list; None where there is no file, empty where it cannot be read."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
         return {}
+    if isinstance(value, list):
+        return {"clips": value}
     return value if isinstance(value, dict) else {}

@@ -122,10 +122,10 @@ def _headline(table: Table) -> str:
     cards = []
     for column in (c for key in _HEADLINE for c in COLUMNS if c.key == key):
         was = number(first.stats[column.key].mean, column.digits)
-        before = f"{escape(first.setting)}: {was}" if len(table.settings) > 1 else ""
+        before = f"<br>{escape(first.setting)}: {was}" if len(table.settings) > 1 else ""
         cards.append(
-            f'<div class="card"><b>{_figure(last.stats[column.key], column)} <small>{escape(column.unit)}</small></b>'
-            f"<span>{escape(_capital(column.title))}, {escape(last.setting)}<br>{before}</span></div>"
+            f'<div class="card"><b>{_figure(last.stats[column.key], column)}</b>'
+            f"<span>{escape(_label(column))}<br>{escape(last.setting)}{before}</span></div>"
         )
     return f'<div class="headline">{"".join(cards)}</div>'
 
@@ -165,7 +165,7 @@ def _best(means: Sequence[float | None], better: int) -> float | None:
 def _all_columns(rows: str) -> str:
     """A table of every column around rows that begin with the reward."""
     head = "".join(_head(c.title, c.unit) for c in COLUMNS)
-    return _wide(f"<th>Reward</th>{head}<th>Clips x seeds</th>", rows)
+    return _wide(f"<th>Reward</th>{head}<th>Clips x seeds</th>", rows, "every")
 
 
 def _wide(head: str, rows: str, kind: str = "") -> str:
@@ -298,7 +298,7 @@ def _bar(percent: float | None, tone: str, text: str, *, title: str = "") -> str
 
 
 def _figure(stat: Stat, column: Column) -> str:
-    spread = "" if stat.spread is None else f"<small> ± {number(stat.spread, column.digits)}</small>"
+    spread = "" if stat.spread is None else f"<small>± {number(stat.spread, column.digits)}</small>"
     return number(stat.mean, column.digits) + spread
 
 

@@ -231,3 +231,15 @@ def test_the_verb_tabulates_a_folder(full: Path, capsys: pytest.CaptureFixture[s
     Command(manifest=full).run()
     assert capsys.readouterr().out.split() == [str(full / f"table.{suffix}") for suffix in ("md", "json", "html")]
     assert json.loads((full / "table.json").read_text())["name"] == "bench"
+
+
+def test_the_verb_tabulates_what_is_there_without_running(full: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Command(manifest=full / "manifest.json", output=full, train=False).run()
+    assert (full / "table.html").is_file()
+    assert "table.md" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [Command(), Command(Path("run"), manifest=Path("bench.json"))])
+def test_the_verb_needs_one_thing_to_report(command: Command) -> None:
+    with pytest.raises(RunError, match="name one run folder, or a manifest"):
+        command.run()

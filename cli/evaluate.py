@@ -17,7 +17,7 @@ class Command:
     """Settings of `touchstone evaluate`."""
 
     run_folder: tyro.conf.Positional[Path]
-    """Run folder that `touchstone train` has written."""
+    """Run folder that `touchstone train` has written; of several clips each is evaluated, or one: RUN/clips/NAME."""
     episodes: int = 16
     """Episodes from perturbed starts."""
     seed: int = 0
@@ -28,9 +28,13 @@ class Command:
         from rich.console import Console
 
         from rl.evaluate import evaluate_run
+        from rl.runs import RunFolder
         from rl.tables import figure_table, verdict_text
 
-        evaluation = evaluate_run(self.run_folder, episodes=self.episodes, seed=self.seed)
-        Console().print(figure_table(evaluation.figures))
-        sys.stdout.write(verdict_text(evaluation.verdict) + "\n")
-        sys.stdout.write(f"Next: touchstone report {self.run_folder}\n")
+        for clip in RunFolder(self.run_folder).clips:
+            if clip.path != self.run_folder:
+                sys.stdout.write(f"{clip.path.name}\n")
+            evaluation = evaluate_run(clip.path, episodes=self.episodes, seed=self.seed)
+            Console().print(figure_table(evaluation.figures))
+            sys.stdout.write(verdict_text(evaluation.verdict) + "\n")
+            sys.stdout.write(f"Next: touchstone report {clip.path}\n")

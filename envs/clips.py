@@ -19,7 +19,7 @@ class Clips:
         of_frame: [F] clip that a frame belongs to; end_of_frame: [F] last frame of that clip.
     """
 
-    def __init__(self, lengths: Sequence[int]) -> None:
+    def __init__(self, lengths: Sequence[int] | np.ndarray) -> None:
         self.lengths = np.asarray(lengths, np.int64)
         self.last = np.cumsum(self.lengths) - 1
         self.first = self.last - self.lengths + 1

@@ -25,6 +25,9 @@ class StartConfig:
         clip_floor: with several clips, share of the episodes that is spread evenly over them; the rest goes to each in
             proportion to its failure rate.
         clip_forgetting: weight of an ended episode in the running failure rate of its clip.
+        reached_share: share of the episodes that begin from a state which physics itself reached in that frame, where
+            there is one (see `envs.reached`); such states are not disturbed.
+        reached_slots: states kept of each frame; reached_frames: an episode must live on so long after a kept state.
         angle_noise: rad, standard deviation on hinge angles of the start state.
         root_noise: m, standard deviation on the pelvis' horizontal position.
         speed_noise: rad/s, standard deviation on hinge speeds.
@@ -37,6 +40,9 @@ class StartConfig:
     forgetting: float = 0.02
     clip_floor: float = 0.3
     clip_forgetting: float = 0.01
+    reached_share: float = 0.0
+    reached_slots: int = 4
+    reached_frames: int = 15
     angle_noise: float = 0.0
     root_noise: float = 0.0
     speed_noise: float = 0.0

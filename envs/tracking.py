@@ -14,6 +14,7 @@ from envs import observations, terminations
 from envs.clips import Clips, require_alike
 from envs.interaction import InteractionGraph
 from envs.observations import BodyState
+from envs.reached import ReachedStates
 from envs.rewards import RewardConfig, imitation_reward
 from envs.rows import RowLayout
 from envs.stabiliser import Stabiliser
@@ -161,6 +162,15 @@ class TrackingTask:
         """[N] reference frame of each environment's present, in the count of all clips."""
         self.begun = np.zeros(n, np.int64)
         self._state = np.zeros((n, self._states0.shape[1]))
+        begin = self.config.start
+        self.reached_states = (
+            ReachedStates(
+                self.num_frames, n, self._state.shape[1], slots=begin.reached_slots, survived=begin.reached_frames
+            )
+            if begin.reached_share > 0
+            else None
+        )
+        """Physics' own states that some of the episodes begin from."""
         self._action = torch.zeros(n, model.nu)
         self._rows = self._goal_rows(torch.zeros(n, dtype=torch.long))
 
@@ -182,7 +192,12 @@ class TrackingTask:
     def reset(self, frames: np.ndarray | None = None) -> torch.Tensor:
         """Begin every environment anew, at given reference frames [N] or where the sampler says. Returns [N, D]."""
         everyone = np.arange(self.config.num_envs)
-        self._begin(everyone, self.starts.draw(len(everyone), self.rng) if frames is None else frames)
+        if self.reached_states is not None:
+            self.reached_states.restart()
+        if frames is None:
+            self._begin(everyone, self.starts.draw(len(everyone), self.rng), drawn=True)
+        else:
+            self._begin(everyone, frames)
         return self._observe(self.observed, torch.as_tensor(self.frames))
 
     def close(self) -> None:
@@ -233,6 +248,9 @@ class TrackingTask:
             failed |= limit
         reward = torch.where(unstable, 0.0, reward)
         finished = ~failed & self._at_end()
+        if renew and self.reached_states is not None:
+            ended = (failed | finished).numpy()
+            self.reached_states.record(result.observed_state, ahead, failed.numpy(), ended)
         observation, final = self._renew(failed, finished, frames) if renew else (torch.empty(0), torch.empty(0))
         return Transition(
             observation, final, reward, terms, failed, broken, finished, state, goal, frames, unstable
@@ -261,17 +279,21 @@ class TrackingTask:
         ended = torch.nonzero(failed | finished).squeeze(1)
         last = self._rows.index_select(0, ended)
         if len(ended):
-            self._begin(ended.numpy(), self.starts.draw(len(ended), self.rng))
+            self._begin(ended.numpy(), self.starts.draw(len(ended), self.rng), drawn=True)
         # One pass over everyone's present and over the last instant of those that ended: small calls cost as much.
         rows = torch.cat((self._rows, last))
         seen = self._observe(self._layout.split(rows), torch.cat((torch.as_tensor(self.frames), frames[ended])))
         observation = seen[: len(self.frames)]
         return observation, observation.index_copy(0, ended, seen[len(self.frames) :])
 
-    def _begin(self, envs: np.ndarray, frames: np.ndarray) -> None:
+    def _begin(self, envs: np.ndarray, frames: np.ndarray, *, drawn: bool = False) -> None:
+        """Begin episodes at frames [M]: on the reference, disturbed, or where `drawn` from a state physics reached."""
         state, rows = self._started[frames], self._goal_rows(torch.as_tensor(frames))
-        if self.config.start.disturbs:
+        reached = self.reached_states if drawn else None
+        if self.config.start.disturbs or reached is not None:
             begun, control = self._disturbed(self._states0[frames]), self._targets[frames]
+            if reached is not None:
+                begun = reached.replace(begun, frames, self.config.start.reached_share, self.rng)
             started = self.sim.start(begun, control, self.clips.of_frame[frames])
             state, rows = self._reached(started, begun, control, frames, rows)
         self.frames[envs] = frames

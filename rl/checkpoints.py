@@ -70,6 +70,7 @@ def save_training(
         "begun": torch.as_tensor(task.begun),
         "failure_rate": torch.as_tensor(task.starts.failure_rate),
         "clip_failure": torch.as_tensor(task.starts.clip_failure),
+        "reached_states": {} if task.reached_states is None else task.reached_states.state_dict(),
         "state": torch.as_tensor(task._state),
         "action": task._action,
         "rows": task._rows,
@@ -115,6 +116,8 @@ def _restore(value: dict[str, Any], model: PPO, env: TrackingVecEnv) -> None:
     task.frames, task.begun = value["frames"].numpy(), value["begun"].numpy()
     task.starts.failure_rate = value["failure_rate"].numpy()
     task.starts.clip_failure = value["clip_failure"].numpy()
+    if task.reached_states is not None:
+        task.reached_states.load_state_dict(value["reached_states"])
     task._state, task._action = value["state"].numpy(), value["action"]
     task._rows = value["rows"]
     task.unstable_count = value["unstable"]

@@ -49,7 +49,7 @@ class PpoConfig:
 
 @dataclass(frozen=True)
 class MasteryConfig:
-    """When training may stop before its budget is spent: so many evaluations in a row within these limits.
+    """When training may stop before its budget is spent: so many evaluations in a row with every clip within limits.
 
     Attributes:
         evaluations: in a row; 0 never stops early.
@@ -73,7 +73,8 @@ class TrainConfig:
         evaluate_every: control steps between evaluations from frame 0.
         checkpoint_every: control steps between checkpoints.
         mastery: early stop.
-        refine: planning that corrects the reference's PD targets before learning; its steps count.
+        learn: whether PPO follows planning; without it, what planning found is judged.
+        refine: planning that corrects the references' PD targets before learning; its steps count.
         ppo, task, scene, retarget: see their classes.
     """
 
@@ -83,6 +84,7 @@ class TrainConfig:
     torch_threads: int = 0
     evaluate_every: int = 50_000
     checkpoint_every: int = 50_000
+    learn: bool = True
     mastery: MasteryConfig = field(default_factory=MasteryConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
     ppo: PpoConfig = field(default_factory=PpoConfig)

@@ -11,13 +11,15 @@ import numpy as np
 from envs.starts import StartConfig
 from rl import checkpoints
 from rl.config import TrainConfig
+from rl.evidence import evidence_of
 from rl.figures import figures_of, per_frame_of
-from rl.refine import load_corrections, refined
+from rl.planning import with_plan
 from rl.rollouts import Episodes, Evaluator
-from rl.runs import RunFolder, load_config
+from rl.runs import ClipFolder, load_config
 from rl.train import build_policy
 from rl.verdict import Verdict, judge
 from sim import humanoid
+from sim.errors import RunError
 from sim.files import write_json
 from sim.motion import Motion
 from sim.retarget import Reference, resting_fingers, retarget
@@ -47,25 +49,27 @@ class Evaluation:
 
 
 def evaluate_run(folder: Path, *, episodes: int = 16, seed: int = 0) -> Evaluation:
-    """Evaluate the best policy of a run folder and write simulation.npz and evaluation.json there.
+    """Evaluate a run's best policy on a clip and write simulation.npz and evaluation.json beside the clip.
 
     Args:
-        folder: a run folder that training has written.
+        folder: a run folder that training has written, or that of one of its clips.
         episodes: from perturbed starts; one more runs undisturbed from frame 0.
         seed: of the perturbations.
 
     Raises:
-        RunError: the folder holds no trained policy.
+        RunError: the run has no trained policy, or the folder is that of several clips.
     """
-    run = RunFolder(folder)
-    run.require(run.config, run.motion, run.policy)
+    clip = ClipFolder(folder)
+    run = clip.run
+    if run.clip_list.exists() and run.path == folder:
+        raise RunError(f"{folder} holds several clips; give one of them, {run.clip('NAME').path}")
+    clip.require(clip.motion)
+    run.require(run.config, run.policy)
     config = load_config(run.config, TrainConfig)
-    reference = retarget(Motion.load(run.motion), config.scene, config.retarget)
-    if run.corrections.exists():
-        reference = refined(reference, load_corrections(run.corrections))
+    reference = with_plan(clip, retarget(Motion.load(clip.motion), config.scene, config.retarget))
     evaluation = evaluate(reference, config, run.policy, episodes=episodes, seed=seed)
-    evaluation.simulation.save(run.simulation)
-    write_json(run.evaluation, evaluation.to_json())
+    evaluation.simulation.save(clip.simulation)
+    write_json(clip.evaluation, evaluation.to_json())
     return evaluation
 
 
@@ -82,6 +86,7 @@ def evaluate(reference: Reference, config: TrainConfig, policy: Path, *, episode
     masses = ", ".join(f"{name} {mass:.2g} kg" for name, mass in report.object_masses_kg.items())
     friction = ", ".join(f"{value:.2g}" for value in sorted(set(report.object_frictions.values())))
     surfaces = f"friction of objects {friction or '-'}, of hands {report.hand_friction:.2g}"
+    evidence = evidence_of(reference, simulation, figures)
     verdict = judge(
         completion=figures["completion"]["value"],
         perturbed_completion=figures["completion_perturbed"]["value"],
@@ -90,6 +95,7 @@ def evaluate(reference: Reference, config: TrainConfig, policy: Path, *, episode
         object_deg=_value(figures, "object_rotation_error"),
         contact_recall=_value(figures, "contact_recall"),
         source_mpjpe_mm=report.joint_shift_mean_mm,
+        evidence=evidence,
         assumptions=f"no assistance; body {report.body_mass_kg:.0f} kg; {masses or 'no object'}; {surfaces}",
     )
     rows = [

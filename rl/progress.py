@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rl.config import TrainConfig
+from rl.groups import Watcher
 from rl.train import Progress as Evaluated
 
 
-class TrainingProgress:
-    """Callbacks for `rl.train.train`."""
+class TrainingProgress(Watcher):
+    """Callbacks for `rl.train.train`, and what an experiment says."""
 
     def __init__(self, bar: Progress, config: TrainConfig) -> None:
         self._bar = bar
@@ -23,12 +24,18 @@ class TrainingProgress:
         """Move the bar."""
         self._bar.update(self._task, completed=steps)
 
-    def on_progress(self, p: Evaluated) -> None:
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(line, highlight=False)
+
+    def on_progress(self, progress: Evaluated) -> None:
         """Print an evaluation."""
+        p = progress
         speed = p.steps / p.seconds if p.seconds else 0.0
         self._bar.console.print(
             f"{p.steps:>9,} steps {p.seconds:6.0f} s {speed:5.0f}/s  carried {p.completion:4.0%}  "
-            f"joints {p.mpjpe_mm:4.0f} mm  object {p.object_mm:4.0f} mm  return {p.episode_return:5.1f}",
+            f"joints {p.mpjpe_mm:4.0f} mm  object {p.object_mm:4.0f} mm  return {p.episode_return:5.1f}"
+            + (f"  worst {p.worst_completion:4.0%}" if p.worst_completion < p.completion else ""),
             highlight=False,
         )
 

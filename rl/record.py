@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rl.runs import ClipFolder
 from sim.errors import RunError, TouchstoneError
 from sim.motion import Motion
 
@@ -48,10 +49,11 @@ def read_record(folder: Path) -> Record:
     if not folder.is_dir():
         raise RunError(f"{folder}: no such run folder; make one with: touchstone train clip.npz")
     run = Record(folder)
-    run.config = _json(run, "config.json", "the settings")
-    run.evaluation = _json(run, "evaluation.json", "figures and verdict; make them with: touchstone evaluate")
-    run.retarget = _json(run, "retarget.json", "what retargeting changed")
-    run.progress = _progress(run)
+    shared = ClipFolder(folder).run
+    run.config = _json(run, shared.config, "the settings")
+    run.evaluation = _json(run, folder / "evaluation.json", "figures and verdict; make them with: touchstone evaluate")
+    run.retarget = _json(run, folder / "retarget.json", "what retargeting changed")
+    run.progress = _progress(run, shared.progress)
     run.source = _motion(run, "motion.npz", "the source motion")
     run.reference = _motion(run, "reference.npz", "the retargeted reference")
     run.simulation = _motion(run, "simulation.npz", "the simulated motion; make it with: touchstone evaluate")
@@ -69,18 +71,18 @@ def finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _json(run: Record, name: str, what: str) -> dict[str, Any]:
+def _json(run: Record, path: Path, what: str) -> dict[str, Any]:
     try:
-        value = json.loads((run.folder / name).read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        run.notes.append(f"{name} is missing: {what}")
+        run.notes.append(f"{path.name} is missing: {what}")
         return {}
     except (OSError, ValueError) as error:
-        run.notes.append(f"{name} cannot be read ({error}): {what}")
+        run.notes.append(f"{path.name} cannot be read ({error}): {what}")
         return {}
     if isinstance(value, dict):
         return value
-    run.notes.append(f"{name} holds no JSON object: {what}")
+    run.notes.append(f"{path.name} holds no JSON object: {what}")
     return {}
 
 
@@ -96,10 +98,10 @@ def _motion(run: Record, name: str, what: str) -> Motion | None:
         return None
 
 
-def _progress(run: Record) -> dict[str, np.ndarray]:
+def _progress(run: Record, path: Path) -> dict[str, np.ndarray]:
     """Columns of progress.csv; cells that are no number are NaN."""
     try:
-        with open(run.folder / "progress.csv", newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if finite(row.get("steps")) is not None]
     except (OSError, ValueError, csv.Error):
         rows = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +21,11 @@ class Episodes:
     """E episodes, K steps at most; row 0 is the start state.
 
     Attributes:
-        frames: [K + 1, E] reference frame; alive: [K + 1, E] bool, the episode had not ended before this row.
+        frames: [K + 1, E] reference frame of its clip; alive: [K + 1, E] bool, the episode had not ended before this
+            row, without which a row means nothing.
         states, goals: BodyState of [K + 1, E, ...].
         completed: [E] bool, carried through to the clip's end; ended_by: E names of what ended each.
-        last_frame: the clip's.
+        last_frame: [E] each one's clip's, or one for all.
     """
 
     frames: np.ndarray
@@ -32,7 +34,7 @@ class Episodes:
     goals: BodyState
     completed: np.ndarray
     ended_by: list[str]
-    last_frame: int
+    last_frame: np.ndarray | int
 
     def mpjpe_mm(self) -> np.ndarray:
         """[E] mean distance of the bodies from the reference over the rows that the episode lived."""
@@ -56,33 +58,45 @@ class Evaluator:
     """Runs a deterministic policy from chosen frames; built once, used at every evaluation.
 
     Args:
-        reference: what to follow.
+        references: what to follow; of several, each has its own episodes.
         config: the task as trained; number of environments, start noise and longest episode are overridden.
-        episodes: E, in parallel.
+        episodes: of each clip, in parallel: E in all, clip after clip.
         noise: disturbance of the start states; none by default.
     """
 
     def __init__(
-        self, reference: Reference, config: TaskConfig, *, episodes: int = 1, noise: StartConfig | None = None
+        self,
+        references: Reference | Sequence[Reference],
+        config: TaskConfig,
+        *,
+        episodes: int = 1,
+        noise: StartConfig | None = None,
     ) -> None:
         start = noise or StartConfig(angle_noise=0.0, root_noise=0.0, speed_noise=0.0)
-        config = dataclasses.replace(config, num_envs=episodes, start=start, max_episode_frames=0)
-        self.task = TrackingTask(reference, config)
+        references = (references,) if isinstance(references, Reference) else tuple(references)
+        count = episodes * len(references)
+        config = dataclasses.replace(config, num_envs=count, start=start, max_episode_frames=0)
+        self.task = TrackingTask(references, config)
+        self._clip = np.repeat(np.arange(len(references)), episodes)
 
     def run(self, policy: ActorCriticPolicy | None, frames: np.ndarray | None = None, *, seed: int = 0) -> Episodes:
-        """Episodes from `frames` [E] (default 0); a policy of None always answers zero, the reference's own targets."""
+        """Episodes from `frames` [E] of each one's clip (default 0).
+
+        A policy of None always answers zero: the reference's own targets.
+        """
         task, count = self.task, self.task.config.num_envs
         task.rng = np.random.default_rng(seed)
-        frames = np.zeros(count, np.int64) if frames is None else frames
-        observation = task.reset(frames)
+        first = task.clips.first[self._clip]
+        begun = first + (0 if frames is None else frames)
+        observation = task.reset(begun)
         alive = np.ones(count, bool)
-        rows = [(frames.copy(), alive.copy(), task.observed, task.goals[torch.as_tensor(frames)])]
+        rows = [(begun - first, alive.copy(), task.observed, task.goals[torch.as_tensor(begun)])]
         completed, ended_by = np.zeros(count, bool), [""] * count
         while alive.any():
             action = torch.zeros(count, task.num_actions) if policy is None else _mean_action(policy, observation)
             step = task.step(action)
             observation = step.observation
-            rows.append((step.frames.numpy().copy(), alive.copy(), step.state, step.goal))
+            rows.append((step.frames.numpy() - first, alive.copy(), step.state, step.goal))
             failed, finished = step.failed.numpy() & alive, step.finished.numpy() & alive
             completed |= finished
             for e in np.flatnonzero(failed):
@@ -96,7 +110,7 @@ class Evaluator:
             _stack([r[3] for r in rows]),
             completed,
             ended_by,
-            task.num_frames - 1,
+            task.clips.lengths[self._clip] - 1,
         )
 
 

@@ -1,4 +1,4 @@
-"""Train a policy that carries a motion out: PPO by Stable-Baselines3 over the batched task."""
+"""Train a policy that carries motions out: planning of each, then PPO by Stable-Baselines3 over the batched task."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,15 +16,16 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
+from envs.clips import require_alike
 from envs.tracking import TrackingTask
 from envs.vec import TrackingVecEnv, spaces
 from rl import checkpoints
 from rl.config import TrainConfig
+from rl.planning import plan_clips, with_plan
 from rl.policy import RunningNorm, TrackingPolicy
-from rl.refine import load_corrections, refine, refined, save_corrections
 from rl.rollouts import Evaluator
-from rl.runs import RunFolder, load_config, save_config
-from sim.errors import RunError
+from rl.runs import ClipFolder, RunFolder, load_config, save_config
+from sim.errors import RunError, TouchstoneError
 from sim.files import write_json, write_text
 from sim.motion import Motion
 from sim.retarget import Reference, retarget
@@ -33,10 +34,11 @@ _LEARNING_RATES = (1e-6, 1e-2)
 
 
 class Progress(NamedTuple):
-    """One evaluation from frame 0, as reported while training and written to progress.csv.
+    """One evaluation from frame 0 of every clip, as reported while training and written to progress.csv.
 
-    steps of training so far, wall seconds spent on them, share of the clip lived, errors over the lived frames, mean
-    return and length of the last training episodes, the learner's share of the wall time, unstable physics so far.
+    steps of training so far, wall seconds spent on them, share of the clip lived, errors over the lived frames (means
+    over the clips), mean return and length of the last training episodes, the learner's share of the wall time,
+    unstable physics so far, the share lived of the clip that fares worst, and the share of the clips that are mastered.
     """
 
     steps: int
@@ -48,80 +50,81 @@ class Progress(NamedTuple):
     episode_frames: float
     learner_share: float
     unstable: int
+    worst_completion: float = 0.0
+    mastered: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-    """How training ended: `mastered`, `steps` or `minutes` (which budget was spent), and its evaluations."""
+    """How training ended, and its evaluations.
+
+    `mastered`, `steps` or `minutes` (which budget was spent), or `planned` where nothing was to be learned.
+    """
 
     ended_by: str
     history: tuple[Progress, ...]
 
     @property
     def first_completion_steps(self) -> int | None:
-        """Control steps until the clip was first carried through from frame 0, as evaluated."""
+        """Control steps until all clips were first carried through from frame 0, as evaluated."""
         return next((p.steps for p in self.history if p.completion >= 1.0), None)
 
 
 def train(
-    motion: Motion,
+    motions: Motion | Mapping[str, Motion] | None,
     folder: Path,
     config: TrainConfig | None = None,
     *,
     resume: bool = False,
+    jobs: int = 1,
     on_progress: Callable[[Progress], None] | None = None,
     on_steps: Callable[[int], None] | None = None,
+    on_failure: Callable[[str, TouchstoneError], None] | None = None,
 ) -> TrainResult:
-    """Train on one clip; everything lands in the run folder.
+    """Train one policy on a clip, or on several at once; everything lands in the run folder.
 
     Args:
-        motion: the clip.
+        motions: the clip, or clips by name, which then lie in `clips/<name>/`.
         folder: run folder; made, or gone on with when `resume`.
-        config: ignored when resuming: the run's own is read.
-        resume: continue from the last checkpoint, with the curve that an uninterrupted run would have had.
+        config: of the run.
+        resume: go on with what the folder holds, its own configuration and motions (both arguments are ignored): clips
+            that are planned are not planned again, and training has the curve that an uninterrupted run would have had.
+        jobs: clips that are planned at a time, each in a process of its own.
         on_progress: called after each evaluation; on_steps: called often, with the control steps so far.
+        on_failure: called with the name of a clip that cannot be used and why, and the clip is left out; without it
+            that is an error.
 
     Raises:
-        RunError: the folder already holds a run, or holds none to resume, or cannot be written.
+        RunError: the folder already holds a run, or holds none to resume, or cannot be written; no clip can be used.
     """
     run = RunFolder(folder)
     if resume:
-        run.require(run.config, run.motion, run.checkpoint)
-        config, motion = load_config(run.config, TrainConfig), Motion.load(run.motion)
+        run.require(run.config)
+        config, motions = load_config(run.config, TrainConfig), _saved_motions(run)
     elif run.checkpoint.exists():
         raise RunError(f"{folder} already holds a run; go on with --resume, or choose another folder with -o")
     config = config or TrainConfig()
     if config.torch_threads:
         torch.set_num_threads(config.torch_threads)
-    reference = retarget(motion, config.scene, config.retarget)
-    began, steps = time.perf_counter(), 0
+    assert motions is not None, "a new run needs motions"
+    named = {folder.name: motions} if isinstance(motions, Motion) else dict(motions)
+    references = _references(named, config, on_failure)
     if not resume:
-        _begin_folder(run, motion, reference, config)
-        if config.refine.iterations:
-            refinement = refine(
-                reference,
-                config.task,
-                config.refine,
-                seed=config.seed,
-                max_seconds=60.0 * config.max_minutes,
-                on_steps=on_steps,
-            )
-            steps = refinement.steps
-            save_corrections(run.corrections, refinement.corrections)
-    if run.corrections.exists():
-        reference = refined(reference, load_corrections(run.corrections))
-    env = TrackingVecEnv(TrackingTask(reference, config.task, seed=config.seed))
+        _begin_folder(run, named, references, config, flat=isinstance(motions, Motion))
+    began, steps = time.perf_counter(), 0
+    if config.refine.iterations and not run.checkpoint.exists():
+        planned = plan_clips(run.clips, list(references.values()), config, jobs=jobs, on_steps=on_steps)
+        steps = sum(clip.steps for clip in planned)
+    final = [with_plan(clip, reference) for clip, reference in zip(run.clips, references.values(), strict=True)]
+    env = TrackingVecEnv(TrackingTask(final, config.task, seed=config.seed))
     model = build_model(env, config, log=run.tensorboard)
-    trainer = _Trainer(run, config, reference, on_progress, on_steps)
-    if resume:
+    trainer = _Trainer(run, config, final, on_progress, on_steps)
+    if run.checkpoint.exists():
         trainer.restore(model, env)
     else:
         model.num_timesteps, trainer.seconds = steps, time.perf_counter() - began
     try:
-        remaining = config.max_steps - model.num_timesteps
-        if not trainer.ended_by and (remaining > 0 or not trainer.history):  # what planning found is always evaluated
-            model.learn(max(remaining, 1), callback=trainer, reset_num_timesteps=False)
-            trainer.save(model, env)
+        trainer.carry_on(model, env)
     except OSError as error:
         raise RunError(f"cannot write into {folder}: {error.strerror or error}; then go on with --resume") from error
     finally:
@@ -172,13 +175,54 @@ def _policy_arguments(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _begin_folder(run: RunFolder, motion: Motion, reference: Reference, config: TrainConfig) -> None:
+def _saved_motions(run: RunFolder) -> dict[str, Motion]:
+    """What a run trains on, by name. Raises RunError where it holds none."""
+    for clip in run.clips:
+        clip.require(clip.motion)
+    return {clip.path.name: Motion.load(clip.motion) for clip in run.clips}
+
+
+def _references(
+    motions: Mapping[str, Motion], config: TrainConfig, on_failure: Callable[[str, TouchstoneError], None] | None
+) -> dict[str, Reference]:
+    """Retargeted clips by name, in order; with `on_failure`, those that physics can begin with in one batch."""
+    references: dict[str, Reference] = {}
+    for name, motion in motions.items():
+        try:
+            reference = retarget(motion, config.scene, config.retarget)
+            if on_failure:
+                require_alike([*list(references.values())[:1], reference])
+                TrackingTask(reference, dataclasses.replace(config.task, num_envs=1)).close()
+            references[name] = reference
+        except TouchstoneError as error:
+            if on_failure is None:
+                raise
+            on_failure(name, error)
+    if not references:
+        raise RunError("no clip can be used: " + (", ".join(motions) or "there is none"))
+    return references
+
+
+def _begin_folder(
+    run: RunFolder,
+    motions: Mapping[str, Motion],
+    references: Mapping[str, Reference],
+    config: TrainConfig,
+    *,
+    flat: bool,
+) -> None:
     """What is left of a run that was stopped before its first checkpoint is written over or removed."""
     save_config(run.config, config)
-    run.corrections.unlink(missing_ok=True)
-    motion.save(run.motion)
-    reference.motion.save(run.reference)
-    write_json(run.retarget, dataclasses.asdict(reference.report))
+    run.clip_list.unlink(missing_ok=True)
+    for name, reference in references.items():
+        clip: ClipFolder = run if flat else run.clip(name)
+        clip.planning.unlink(missing_ok=True)
+        clip.corrections.unlink(missing_ok=True)
+        motions[name].save(clip.motion)
+        reference.motion.save(clip.reference)
+        write_json(clip.retarget, dataclasses.asdict(reference.report))
+    if not flat:
+        write_json(run.clip_list, {"clips": list(references)})  # last: where it lies, the clips are complete
 
 
 class _Trainer(BaseCallback):
@@ -188,13 +232,13 @@ class _Trainer(BaseCallback):
         self,
         run: RunFolder,
         config: TrainConfig,
-        reference: Reference,
+        references: Sequence[Reference],
         on_progress: Callable[[Progress], None] | None,
         on_steps: Callable[[int], None] | None,
     ) -> None:
         super().__init__()
         self.run, self.config = run, config
-        self.evaluator = Evaluator(reference, config.task)
+        self.evaluator = Evaluator(references, config.task)
         self.on_progress, self.on_steps = on_progress, on_steps
         self.history: list[Progress] = []
         self.ended_by = ""
@@ -210,6 +254,20 @@ class _Trainer(BaseCallback):
         """The batch in training."""
         assert isinstance(self.training_env, TrackingVecEnv)
         return self.training_env
+
+    def carry_on(self, model: PPO, env: TrackingVecEnv) -> None:
+        """Learn until the budget is spent, and save; what planning found is always evaluated."""
+        if not self.config.learn:
+            if not self.history:
+                model._setup_learn(0, self, reset_num_timesteps=False)
+                self.num_timesteps = model.num_timesteps
+                self._on_rollout_start()
+            self.ended_by = self.ended_by or "planned"
+            return
+        remaining = self.config.max_steps - model.num_timesteps
+        if not self.ended_by and (remaining > 0 or not self.history):
+            model.learn(max(remaining, 1), callback=self, reset_num_timesteps=False)
+            self.save(model, env)
 
     def _on_training_start(self) -> None:
         self._mark = time.perf_counter()
@@ -298,22 +356,30 @@ class _Trainer(BaseCallback):
     def _evaluate(self) -> None:
         episodes = self.evaluator.run(self._ppo.policy)
         recent = list(self._ppo.ep_info_buffer or [])
+        completion, body, things = episodes.completion(), episodes.mpjpe_mm(), episodes.object_mm()
+        limits = self.config.mastery
+        mastered = (completion >= 1.0) & (body <= limits.mpjpe_mm) & (things <= limits.object_mm)
         progress = Progress(
             steps=self.num_timesteps,
             seconds=round(self.seconds, 1),
-            completion=float(episodes.completion()[0]),
-            mpjpe_mm=float(episodes.mpjpe_mm()[0]),
-            object_mm=float(episodes.object_mm()[0]),
+            completion=float(completion.mean()),
+            mpjpe_mm=float(body.mean()),
+            object_mm=float(things.mean()),
             episode_return=float(np.mean([e["r"] for e in recent])) if recent else 0.0,
             episode_frames=float(np.mean([e["l"] for e in recent])) if recent else 0.0,
             learner_share=self.learner_seconds / max(self.seconds, 1e-9),
             unstable=self.env.task.unstable_count,
+            worst_completion=float(completion.min()),
+            mastered=float(mastered.mean()),
         )
         best = max((_rank(p) for p in self.history), default=(-1.0, 0.0))
         self.history.append(progress)
         self._write_progress()
         for name, value in progress._asdict().items():
             self.logger.record(f"evaluation/{name}", value)
+        if len(completion) > 1:
+            for clip, share in zip(self.run.clips, completion, strict=True):
+                self.logger.record(f"completion/{clip.path.name}", float(share))
         if _rank(progress) > best:
             checkpoints.save_policy(self.run.policy, self._ppo.policy)
         if self.on_progress:
@@ -324,9 +390,7 @@ class _Trainer(BaseCallback):
     def _mastered(self) -> bool:
         m = self.config.mastery
         recent = self.history[-m.evaluations :] if m.evaluations else []
-        return bool(recent) and len(recent) == m.evaluations and all(
-            p.completion >= 1.0 and p.mpjpe_mm <= m.mpjpe_mm and p.object_mm <= m.object_mm for p in recent
-        )  # fmt: skip
+        return bool(recent) and len(recent) == m.evaluations and all(p.mastered >= 1.0 for p in recent)
 
     def _write_progress(self) -> None:
         """As a whole: rows of an interrupted run that lie after its last checkpoint come anew when it is resumed."""

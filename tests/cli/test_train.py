@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,56 @@ def test_a_mistake_is_one_line_and_code_2(
     assert complaint in captured.err
     assert captured.err.count("\n") == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.npz"]
+
+
+@pytest.fixture
+def manifest(push_clip: Motion, tmp_path: Path) -> Path:
+    """Two short clips of one group."""
+    torch.set_num_threads(1)
+    for name, start in (("a", 0), ("b", 10)):
+        push_clip.slice(start, start + 20).save(tmp_path / f"{name}.npz")
+    rows = [{"clip": f"{name}.npz", "group": "push"} for name in "ab"]
+    (tmp_path / "m.json").write_text(json.dumps({"clips": rows}))
+    return tmp_path / "m.json"
+
+
+def test_a_manifest_from_the_command_line(manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two settings on the first clip, judged by what planning finds; evaluate then takes the clips one by one."""
+    folder = tmp_path / "out"
+    command = ["train", "--manifest", str(manifest), "--group", "push", "--settings", "TR,TR+LR", "--clips", "1"]
+    assert main([*command, "-o", str(folder), *SMALL, "--config.no-learn"]) == 0
+    out = capsys.readouterr().out.replace("\n", " ")
+    for setting in ("TR", "TR+LR"):
+        assert f"{setting}/push/seed0/clips/a: carried" in out
+        assert RunFolder(folder / setting / "push" / "seed0").clips[0].evaluation.exists()
+    assert main([*command, "-o", str(folder), *SMALL, "--config.no-learn"]) == 0
+    assert "TR/push/seed0: done" in capsys.readouterr().out
+    assert main(["evaluate", str(folder / "TR" / "push" / "seed0"), "--episodes", "1"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("a\n")
+    assert "Next: touchstone report" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--group", "pull"], "unknown action group 'pull'"),
+        (["--settings", "TR,LR"], "unknown reward setting 'LR'"),
+        (["--seeds", "0,x"], "--seeds 0,x: give whole numbers"),
+        (["--jobs", "0"], "--jobs 0"),
+        (["--resume"], "goes on by itself without --resume"),
+    ],
+)
+def test_wishes_that_make_no_sense_are_one_line(
+    options: list[str], said: str, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--manifest", str(manifest), "-o", str(tmp_path / "out"), *options]) == EXIT_USER_ERROR
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_anything_to_train_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train"]) == EXIT_USER_ERROR
+    assert "give a motion (.npz), or clips with --manifest, or --resume" in capsys.readouterr().err

@@ -52,8 +52,8 @@ class RewardConfig:
     """
 
     setting: Setting = "TR+LR+CR"
-    label_weight: float = 0.2
-    contact_weight: float = 0.5
+    label_weight: float = 0.1
+    contact_weight: float = 0.2
     contact_anchor: Anchor = "surface"
     contact_reach: float = 0.2
     mode: Literal["additive", "product"] = "additive"
@@ -61,7 +61,7 @@ class RewardConfig:
     body_rotation: Term = field(default_factory=lambda: Term(0.1, 3.0))
     body_velocity: Term = field(default_factory=lambda: Term(0.1, 1.0))
     body_spin: Term = field(default_factory=lambda: Term(0.0, 0.05))
-    object_position: Term = field(default_factory=lambda: Term(0.2, 60.0))
+    object_position: Term = field(default_factory=lambda: Term(0.4, 100.0))
     object_rotation: Term = field(default_factory=lambda: Term(0.1, 3.0))
     object_velocity: Term = field(default_factory=lambda: Term(0.0, 1.0))
     object_spin: Term = field(default_factory=lambda: Term(0.0, 0.05))

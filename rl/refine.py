@@ -34,17 +34,27 @@ class RefineConfig:
         horizon: frames looked ahead; carried_out: frames carried out before planning again.
         knot: frames between the knots of a disturbance, which is linear in between.
         deviation: of the knots, in units of the action; decay: its factor from round to round.
-        temperature: of the weights, in standard deviations of the plans' rewards.
+        temperature: of the weights, in standard deviations of the plans' scores.
+        smoothness: what a plan's reward loses per squared second difference of its actions, summed over frames and
+            angles.
+        retries: attempts at a place where the plan that is carried out fails. Each goes back `retreat` frames farther
+            than the one before, looks `lookahead` frames farther ahead and samples one round more.
+        patience: planning ends when it has spent so many times the steps of a pass without failures.
     """
 
-    iterations: int = 3
+    iterations: int = 2
     samples: int = 128
     horizon: int = 16
     carried_out: int = 4
     knot: int = 4
-    deviation: float = 0.25
+    deviation: float = 0.15
     decay: float = 0.7
     temperature: float = 0.3
+    smoothness: float = 0.002
+    retries: int = 5
+    retreat: int = 16
+    lookahead: int = 8
+    patience: float = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +113,7 @@ def refine(
 
 
 class _Planner:
-    """One pass of planning over a clip."""
+    """Planning over one clip, from frame 0 on, with a way back from where it fails."""
 
     def __init__(
         self,
@@ -113,37 +123,67 @@ class _Planner:
         on_steps: Callable[[int], None] | None = None,
     ) -> None:
         self.task, self.config, self.generator, self.on_steps = task, config, generator, on_steps
-        self.plan = torch.zeros(task.num_frames + config.horizon, task.num_actions)
+        self.plan = torch.zeros(task.num_frames, task.num_actions)
         self.steps = 0
+        self._presents: dict[int, tuple[np.ndarray, ...]] = {}
+        """What to go back to: the present of one environment, by frame."""
 
     def run(self, max_seconds: float) -> Refinement:
-        """Plan, carry out, repeat."""
+        """Plan, carry out, repeat; where that fails, go back and try harder."""
         task, config = self.task, self.config
         task.reset(np.zeros(config.samples, np.int64))
-        frame, alive = 0, True
         deadline = time.perf_counter() + max_seconds if max_seconds else float("inf")
-        while frame < task.num_frames - 1 and alive and time.perf_counter() < deadline:
-            horizon = min(config.horizon, task.num_frames - 1 - frame)
-            for round_ in range(config.iterations):
-                self._improve(frame, horizon, config.deviation * config.decay**round_)
-            for _ in range(min(config.carried_out, horizon)):
-                step = task.step(self.plan[frame].expand(config.samples, -1), renew=False)
-                self.steps += config.samples
-                alive = alive and not bool(step.failed[0])
-                frame += 1
+        frame, attempt, trouble = 0, 0, 0
+        reached, best = 0, self.plan.clone()
+        while frame < task.num_frames - 1 and attempt <= config.retries and self.steps < self._most_steps():
+            if time.perf_counter() >= deadline:
+                break
+            self._presents[frame] = tuple(part[:1].copy() for part in task.memory())
+            frame, alive = self._advance(frame, attempt)
+            if frame > reached:
+                reached, best = frame, self.plan.clone()
+            if not alive:
+                attempt, trouble = attempt + 1, frame
+                frame = self._retreat(frame - attempt * config.retreat)
+            elif frame > trouble + config.carried_out:
+                attempt = 0
             if self.on_steps:
                 self.on_steps(self.steps)
         # The control that leads to frame k is indexed by k, the action that was chosen in frame k - 1.
         corrections = np.zeros((task.num_frames, task.num_actions))
-        corrections[1 : frame + 1] = task.config.action_scale * self.plan[:frame].numpy()
-        return Refinement(corrections, self.steps, frame)
+        corrections[1 : reached + 1] = task.config.action_scale * best[:reached].numpy()
+        return Refinement(corrections, self.steps, reached)
+
+    def _most_steps(self) -> float:
+        """Control steps after which planning gives up."""
+        c = self.config
+        return c.patience * c.samples * (c.iterations * c.horizon / c.carried_out + 1) * self.task.num_frames
+
+    def _advance(self, frame: int, attempt: int) -> tuple[int, bool]:
+        """Improve the plan and carry out its next piece. Returns the frame that was reached, and whether alive."""
+        task, config = self.task, self.config
+        horizon = min(config.horizon + attempt * config.lookahead, task.num_frames - 1 - frame)
+        for round_ in range(config.iterations + attempt):
+            self._improve(frame, horizon, config.deviation * config.decay ** max(round_ - attempt, 0))
+        for _ in range(min(config.carried_out, horizon)):
+            step = task.step(self.plan[frame].expand(config.samples, -1), renew=False)
+            self.steps += config.samples
+            frame += 1
+            if bool(step.failed[0]):
+                return frame, False
+        return frame, True
+
+    def _retreat(self, frame: int) -> int:
+        """Go back to the last remembered present at or before a frame; what was planned from there on stays."""
+        back = max(known for known in self._presents if known <= max(frame, 0))
+        self.task.recall(tuple(np.repeat(part, self.config.samples, 0) for part in self._presents[back]))
+        return back
 
     def _improve(self, frame: int, horizon: int, deviation: float) -> None:
         """One round of sampling from the present state, which is restored afterwards."""
         task, samples = self.task, self.config.samples
         present = task.memory()
-        noise = self._noise(horizon, deviation)
-        tried = (self.plan[frame : frame + horizon] + noise).clamp(-1.0, 1.0)
+        tried = (self.plan[frame : frame + horizon] + self._noise(horizon, deviation)).clamp(-1.0, 1.0)
         earned, alive = torch.zeros(samples), torch.ones(samples, dtype=torch.bool)
         for h in range(horizon):
             step = task.step(tried[:, h], renew=False)
@@ -151,9 +191,15 @@ class _Planner:
             earned += torch.where(alive, step.reward, 0.0)
         self.steps += samples * horizon
         task.recall(present)
+        earned -= self.config.smoothness * self._roughness(frame, tried)
         score = (earned - earned.max()) / (self.config.temperature * earned.std().clamp_min(1e-6))
         weight = torch.softmax(score, 0)
         self.plan[frame : frame + horizon] = torch.einsum("n,nha->ha", weight, tried)
+
+    def _roughness(self, frame: int, tried: torch.Tensor) -> torch.Tensor:
+        """[N] summed squared second differences of plans [N, H, A], those with what was carried out before included."""
+        before = self.plan[max(frame - 2, 0) : frame].expand(len(tried), -1, -1)
+        return torch.cat((before, tried), 1).diff(n=2, dim=1).square().sum((1, 2))
 
     def _noise(self, horizon: int, deviation: float) -> torch.Tensor:
         """[N, horizon, A], linear between random knots; the first sample is the plan itself."""

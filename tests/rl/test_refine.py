@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from envs.terminations import TerminationConfig
-from envs.tracking import TaskConfig
-from rl.refine import RefineConfig, load_corrections, refine, refined, save_corrections
+from envs.tracking import TaskConfig, TrackingTask
+from rl.refine import RefineConfig, _Planner, load_corrections, refine, refined, save_corrections
 from rl.rollouts import Evaluator
 from sim.errors import RunError
 from sim.retarget import Reference
@@ -62,6 +62,54 @@ def test_steps_are_counted_and_corrections_bounded(push: Reference) -> None:
     assert found.corrections.shape == push.targets.shape
     assert np.abs(found.corrections).max() <= TASK.action_scale + 1e-6
     assert not found.corrections[0].any()  # no action leads to frame 0
+
+
+@pytest.fixture(scope="module")
+def stumble(push: Reference) -> Reference:
+    """The reference with knees that give way for a moment: a small search falls at first."""
+    targets = push.targets.copy()
+    for name in ("left_knee_y", "right_knee_y"):
+        targets[14:24, push.scene.model.actuator(name).id] += 0.6
+    return dataclasses.replace(push, targets=targets)
+
+
+def test_where_a_plan_fails_it_goes_back_and_tries_harder(stumble: Reference) -> None:
+    task = dataclasses.replace(TASK, termination=TerminationConfig(body_distance=0.06, object_distance=0.5))
+    once = refine(stumble, task, dataclasses.replace(SMALL, retries=0))
+    again = refine(stumble, task, dataclasses.replace(SMALL, patience=1e3))
+    assert once.reached < len(stumble.qpos) - 1
+    assert again.reached > once.reached
+    assert again.steps > once.steps
+    replay = Evaluator(refined(stumble, again.corrections), task).run(None)
+    assert int(replay.alive[:, 0].sum()) > once.reached
+
+
+def test_it_gives_up_when_its_patience_is_spent(stumble: Reference) -> None:
+    task = dataclasses.replace(TASK, termination=TerminationConfig(body_distance=0.02, object_distance=0.5))
+    found = refine(stumble, task, dataclasses.replace(SMALL, patience=1.0, retries=10**6))
+    one_pass = SMALL.samples * (SMALL.iterations * SMALL.horizon / SMALL.carried_out + 1) * len(stumble.qpos)
+    assert found.reached < len(stumble.qpos) - 1
+    assert one_pass <= found.steps < 2 * one_pass
+
+
+def test_rough_plans_cost(push: Reference) -> None:
+    """Second differences by hand: 0, 0 | 0, 1, 0 gives 1 and -2, each squared, for every angle."""
+    task = TrackingTask(push, dataclasses.replace(TASK, num_envs=2), seed=0)
+    planner = _Planner(task, dataclasses.replace(SMALL, samples=2), torch.Generator())
+    tried = torch.zeros(2, 3, task.num_actions)
+    tried[1, 1, :4] = 1.0
+    assert planner._roughness(frame=5, tried=tried).tolist() == [0.0, 4 * (1.0 + 4.0)]
+    planner.plan[4] = 0.5  # what has just been carried out
+    assert planner._roughness(frame=5, tried=tried)[0] == pytest.approx(task.num_actions * (0.25 + 1.0))
+    assert planner._roughness(frame=0, tried=tried[:1])[0] == 0.0
+    task.close()
+
+
+def test_smoother_plans_where_roughness_costs(push: Reference) -> None:
+    rough, smooth = (
+        refine(push, TASK, dataclasses.replace(SMALL, deviation=0.25, smoothness=s)).corrections for s in (0.0, 0.05)
+    )
+    assert np.square(np.diff(smooth, n=2, axis=0)).sum() < 0.8 * np.square(np.diff(rough, n=2, axis=0)).sum()
 
 
 def test_planning_stops_when_its_time_is_spent(push: Reference) -> None:

@@ -15,6 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "inspect": ("cli.inspect", "audit a motion kinematically, in seconds, without physics"),
     "corrupt": ("cli.corrupt", "do to a motion what reconstruction from video does to it"),
     "retarget": ("cli.retarget", "fit the simulated humanoid to a motion and say what had to change"),
+    "judge": ("cli.judge", "say within minutes whether a motion can be carried out, without learning"),
     "train": ("cli.train", "train a policy that carries a motion out under physics"),
     "evaluate": ("cli.evaluate", "run a trained policy, measure it and give the verdict"),
     "report": ("cli.report", "write the self-contained report of a run"),

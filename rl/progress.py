@@ -18,7 +18,10 @@ class TrainingProgress(Watcher):
 
     def __init__(self, bar: Progress, config: TrainConfig) -> None:
         self._bar = bar
-        self._task = bar.add_task("training", total=config.max_steps)
+        if config.learn:
+            self._task = bar.add_task("training", total=config.max_steps)
+        else:  # nobody knows how many attempts a clip will take
+            self._task = bar.add_task("planning", total=None)
 
     def on_steps(self, steps: int) -> None:
         """Move the bar."""

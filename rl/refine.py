@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from envs.terminations import failures
 from envs.tracking import TaskConfig, TrackingTask
 from sim.errors import RunError
 from sim.files import atomic_path
@@ -39,7 +40,9 @@ class RefineConfig:
             angles.
         retries: attempts at a place where the plan that is carried out fails. Each goes back `retreat` frames farther
             than the one before, looks `lookahead` frames farther ahead and samples one round more.
-        patience: planning ends when it has spent so many times the steps of a pass without failures.
+        stray: share of the task's limits beyond which a plan that is carried out counts as failing for the first
+            `stray_retries` attempts; 0 counts failures only.
+        patience: nothing is tried anew when so many times the steps of a pass without failures have been spent.
     """
 
     iterations: int = 2
@@ -54,6 +57,8 @@ class RefineConfig:
     retries: int = 5
     retreat: int = 16
     lookahead: int = 8
+    stray: float = 0.5
+    stray_retries: int = 2
     patience: float = 4.0
 
 
@@ -125,6 +130,13 @@ class _Planner:
         self.task, self.config, self.generator, self.on_steps = task, config, generator, on_steps
         self.plan = torch.zeros(task.num_frames, task.num_actions)
         self.steps = 0
+        limits = task.config.termination
+        self._limits = dataclasses.replace(
+            limits,
+            body_distance=config.stray * limits.body_distance,
+            object_distance=config.stray * limits.object_distance,
+            root_height=0.0,
+        )
         self._presents: dict[int, tuple[np.ndarray, ...]] = {}
         """What to go back to: the present of one environment, by frame."""
 
@@ -133,20 +145,23 @@ class _Planner:
         task, config = self.task, self.config
         task.reset(np.zeros(config.samples, np.int64))
         deadline = time.perf_counter() + max_seconds if max_seconds else float("inf")
-        frame, attempt, trouble = 0, 0, 0
+        frame, attempt, trouble, settled = 0, 0, 0, 0
         reached, best = 0, self.plan.clone()
-        while frame < task.num_frames - 1 and attempt <= config.retries and self.steps < self._most_steps():
-            if time.perf_counter() >= deadline:
-                break
+        while frame < task.num_frames - 1 and time.perf_counter() < deadline:
             self._presents[frame] = tuple(part[:1].copy() for part in task.memory())
-            frame, alive = self._advance(frame, attempt)
+            frame, alive, strayed = self._advance(frame, attempt)
             if frame > reached:
                 reached, best = frame, self.plan.clone()
-            if not alive:
-                attempt, trouble = attempt + 1, frame
+            strayed &= frame > settled
+            tries = config.stray_retries if alive else config.retries
+            if (strayed or not alive) and attempt < tries and self._patient:
+                attempt, trouble = attempt + 1, max(frame, trouble)
                 frame = self._retreat(frame - attempt * config.retreat)
-            elif frame > trouble + config.carried_out:
-                attempt = 0
+            elif not alive:
+                break
+            else:
+                settled = frame + config.retreat if strayed else settled
+                attempt = 0 if frame > trouble + config.carried_out else attempt
             if self.on_steps:
                 self.on_steps(self.steps)
         # The control that leads to frame k is indexed by k, the action that was chosen in frame k - 1.
@@ -154,24 +169,28 @@ class _Planner:
         corrections[1 : reached + 1] = task.config.action_scale * best[:reached].numpy()
         return Refinement(corrections, self.steps, reached)
 
-    def _most_steps(self) -> float:
-        """Control steps after which planning gives up."""
+    @property
+    def _patient(self) -> bool:
+        """Whether control steps are left to try anything anew."""
         c = self.config
-        return c.patience * c.samples * (c.iterations * c.horizon / c.carried_out + 1) * self.task.num_frames
+        once = c.samples * (c.iterations * c.horizon / c.carried_out + 1) * self.task.num_frames
+        return self.steps < c.patience * once
 
-    def _advance(self, frame: int, attempt: int) -> tuple[int, bool]:
-        """Improve the plan and carry out its next piece. Returns the frame that was reached, and whether alive."""
+    def _advance(self, frame: int, attempt: int) -> tuple[int, bool, bool]:
+        """Improve the plan and carry out its next piece: the frame that was reached, whether alive, whether astray."""
         task, config = self.task, self.config
         horizon = min(config.horizon + attempt * config.lookahead, task.num_frames - 1 - frame)
         for round_ in range(config.iterations + attempt):
             self._improve(frame, horizon, config.deviation * config.decay ** max(round_ - attempt, 0))
+        strayed = False
         for _ in range(min(config.carried_out, horizon)):
             step = task.step(self.plan[frame].expand(config.samples, -1), renew=False)
             self.steps += config.samples
             frame += 1
+            strayed |= any(bool(beyond[0]) for beyond in failures(step.state, step.goal, self._limits).values())
             if bool(step.failed[0]):
-                return frame, False
-        return frame, True
+                return frame, False, True
+        return frame, True, strayed
 
     def _retreat(self, frame: int) -> int:
         """Go back to the last remembered present at or before a frame; what was planned from there on stays."""

@@ -139,3 +139,9 @@ def _places(state: BodyState) -> torch.Tensor:
 def _turns(state: BodyState) -> torch.Tensor:
     """Pelvis, then objects: [..., 1 + O, 4]."""
     return torch.cat((state.rotations_w[..., :1, :], state.object_rotations_w), -2)
+
+
+def hands_in_objects(state: BodyState, hands: torch.Tensor) -> torch.Tensor:
+    """Where the hands [H] are in the objects' frames: [N, O, H, 3] m."""
+    offset = state.positions_w.index_select(1, hands)[:, None] - state.object_positions_w[:, :, None]
+    return rotations.rotate_inverse(state.object_rotations_w[:, :, None], offset)

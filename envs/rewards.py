@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 
 from envs.interaction import InteractionGraph, contact_reward, label_reward
-from envs.observations import BodyState
+from envs.observations import BodyState, hands_in_objects
 from sim import rotations
 from sim.contacts import Anchor
 from sim.errors import SimulationError
@@ -111,18 +111,12 @@ def object_spin(state: BodyState, goal: BodyState) -> torch.Tensor:
 
 def hand_object(state: BodyState, goal: BodyState, hands: torch.Tensor) -> torch.Tensor:
     """Mean squared difference of the hands' positions in the objects' frames, m^2: [N]."""
-    return _mean_square((_in_objects(state, hands) - _in_objects(goal, hands)).flatten(1, 2))
+    return _mean_square((hands_in_objects(state, hands) - hands_in_objects(goal, hands)).flatten(1, 2))
 
 
 def _mean_square(vectors: torch.Tensor) -> torch.Tensor:
     """Mean squared length of K vectors [N, K, 3]: [N]."""
     return vectors.flatten(1).square().sum(-1) / vectors.shape[1]
-
-
-def _in_objects(state: BodyState, hands: torch.Tensor) -> torch.Tensor:
-    """[N, O, H, 3] m."""
-    offset = state.positions_w.index_select(1, hands)[:, None] - state.object_positions_w[:, :, None]
-    return rotations.rotate_inverse(state.object_rotations_w[:, :, None], offset)
 
 
 _PLAIN: dict[str, Callable[[BodyState, BodyState], torch.Tensor]] = {

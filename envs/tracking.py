@@ -242,7 +242,9 @@ class TrackingTask:
             touch_force=self.config.touch_force,
         )
         self._action = action
-        broken = terminations.failures(state, goal, self.config.termination)
+        broken = terminations.failures(
+            state, goal, self.config.termination, self.hands, self.required.index_select(0, frames)
+        )
         failed = unstable.clone()
         for limit in broken.values():
             failed |= limit

@@ -12,13 +12,13 @@ import dataclasses
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from envs.terminations import failures
+from envs.terminations import TerminationConfig, failures
 from envs.tracking import TaskConfig, TrackingTask
 from sim.errors import RunError
 from sim.files import atomic_path
@@ -40,8 +40,8 @@ class RefineConfig:
             angles.
         retries: attempts at a place where the plan that is carried out fails. Each goes back `retreat` frames farther
             than the one before, looks `lookahead` frames farther ahead and samples one round more.
-        stray: share of the task's limits beyond which a plan that is carried out counts as failing for the first
-            `stray_retries` attempts; 0 counts failures only.
+        stray: limits beyond which a plan that is carried out counts as failing for the first `stray_retries` attempts:
+            what is lost in a look-ahead's blind spot (a grip, a table that turns) is not won back later.
         patience: nothing is tried anew when so many times the steps of a pass without failures have been spent.
     """
 
@@ -57,7 +57,7 @@ class RefineConfig:
     retries: int = 5
     retreat: int = 16
     lookahead: int = 8
-    stray: float = 0.5
+    stray: TerminationConfig = field(default_factory=lambda: TerminationConfig(0.15, 0.15, 0.35, 0.1))
     stray_retries: int = 2
     patience: float = 4.0
 
@@ -130,13 +130,6 @@ class _Planner:
         self.task, self.config, self.generator, self.on_steps = task, config, generator, on_steps
         self.plan = torch.zeros(task.num_frames, task.num_actions)
         self.steps = 0
-        limits = task.config.termination
-        self._limits = dataclasses.replace(
-            limits,
-            body_distance=config.stray * limits.body_distance,
-            object_distance=config.stray * limits.object_distance,
-            root_height=0.0,
-        )
         self._presents: dict[int, tuple[np.ndarray, ...]] = {}
         """What to go back to: the present of one environment, by frame."""
 
@@ -187,7 +180,8 @@ class _Planner:
             step = task.step(self.plan[frame].expand(config.samples, -1), renew=False)
             self.steps += config.samples
             frame += 1
-            strayed |= any(bool(beyond[0]) for beyond in failures(step.state, step.goal, self._limits).values())
+            beyond = failures(step.state, step.goal, config.stray, task.hands, task.required[step.frames])
+            strayed |= any(bool(limit[0]) for limit in beyond.values())
             if bool(step.failed[0]):
                 return frame, False, True
         return frame, True, strayed

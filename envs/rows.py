@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from envs.observations import BodyState
 from sim.batch import StepResult
+from sim.motion import Motion
 from sim.scene import Scene
 
 
@@ -38,3 +41,14 @@ class RowLayout:
             ov.view(*lead, objects, 3), os.view(*lead, objects, 3),
             forces.squeeze(-3) if forces.shape[-3] == 1 else forces.sum(-3),
         )  # fmt: skip
+
+    def turns_of_balls(self, motions: Sequence[Motion]) -> torch.Tensor:
+        """Where rows of C motions hold what nobody sees of a ball, its rotation and spin: bool [C, W]."""
+        balls = torch.tensor(
+            [[item.is_ball for item in m.objects if not item.is_static] for m in motions], dtype=torch.bool
+        )
+        where = torch.zeros(len(motions), sum(self._widths), dtype=torch.bool)
+        state = self.split(where)
+        for values in (state.object_rotations_w, state.object_spins_w):
+            values |= balls.view(len(motions), self._objects, 1)
+        return where

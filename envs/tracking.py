@@ -153,6 +153,8 @@ class TrackingTask:
         self._reference, self._started = self._layout.record(started), started.state
         """The reference as physics' own sensors see it [T, W], and the states one simulation step later [T, S]."""
         self.goals = self._layout.split(self._reference)
+        unseen = self._layout.turns_of_balls([reference.motion for reference in self.references])
+        self._unseen = unseen if unseen.any() else None
         steps = np.array(self.config.lookahead)
         ahead = torch.as_tensor(self.clips.ahead(np.arange(self.num_frames)[:, None], steps))
         self._waypoints, self._asked = observations.Waypoints.of(self.goals[ahead]), self.required[ahead[:, 0]]
@@ -319,8 +321,13 @@ class TrackingTask:
     def _reached(
         self, result: StepResult, before: np.ndarray, control: np.ndarray, frames: np.ndarray, goals: torch.Tensor
     ) -> tuple[np.ndarray, torch.Tensor]:
-        """States and rows that physics reached; where it failed, the reference's, and the step is kept for replay."""
+        """States and rows that physics reached; where it failed, the reference's, and the step is kept for replay.
+
+        A ball's turn, which nobody sees and recordings leave out, is in the rows what the reference says it is.
+        """
         rows = self._layout.record(result)
+        if self._unseen is not None:
+            rows = torch.where(self._unseen[self.clips.of_frame[frames]], goals, rows)
         if not result.failed.any():
             return result.state.copy(), rows  # physics will write to its own again
         for i in np.flatnonzero(result.failed):

@@ -75,7 +75,9 @@ def physics_evidence(
     return {
         "physics_joint_mm": value("mpjpe_source"),
         "physics_object_mm": _worst([metrics.position_error(a.position_w, b.position_w) for a, b in pairs]),
-        "physics_object_deg": _worst([metrics.rotation_error(a.rotation_w, b.rotation_w) for a, b in pairs]),
+        "physics_object_deg": _worst(
+            [metrics.rotation_error(a.rotation_w, b.rotation_w) for a, b in pairs if not a.is_ball]
+        ),
         "physics_missed_contact": 1.0 - value("contact_recall"),
         "physics_contact_mm": value("contact_distance"),
         "physics_not_robust": 1.0 - value("completion_perturbed"),

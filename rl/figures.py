@@ -68,7 +68,8 @@ def per_frame_of(reference: Reference, simulation: Motion) -> dict[str, list[flo
     for ours, theirs in zip(simulation.objects, goal.objects, strict=True):
         if not ours.is_static:
             series["object_position_mm"] = metrics.position_error_per_frame(ours.position_w, theirs.position_w)
-            series["object_rotation_deg"] = metrics.rotation_error_per_frame(ours.rotation_w, theirs.rotation_w)
+            if not ours.is_ball:
+                series["object_rotation_deg"] = metrics.rotation_error_per_frame(ours.rotation_w, theirs.rotation_w)
             series["object_height_m"] = ours.position_w[:, 2]
             series["object_height_m_reference"] = theirs.position_w[:, 2]
             break
@@ -84,9 +85,10 @@ def _object_figures(put: Any, simulation: Motion, goal: Motion) -> None:
     if not pairs:
         return
     position = np.mean([metrics.position_error(a.position_w, b.position_w) for a, b in pairs])
-    rotation = np.mean([metrics.rotation_error(a.rotation_w, b.rotation_w) for a, b in pairs])
     put("object_position_error", float(position), "mm", "object against the retargeted reference")
-    put("object_rotation_error", float(rotation), "deg", "object against the retargeted reference")
+    turned = [metrics.rotation_error(a.rotation_w, b.rotation_w) for a, b in pairs if not a.is_ball]
+    if turned:
+        put("object_rotation_error", float(np.mean(turned)), "deg", "object against the retargeted reference")
 
 
 def _contact_figures(

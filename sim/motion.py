@@ -54,6 +54,11 @@ class MotionObject:
     density: float | None = None
     friction: float | None = None
 
+    @property
+    def is_ball(self) -> bool:
+        """A movable sphere: it bounces, and nobody sees how it has turned."""
+        return not self.is_static and isinstance(self.geometry, Primitive) and self.geometry.kind == "sphere"
+
 
 @dataclass(frozen=True)
 class BodyShape:

@@ -13,6 +13,7 @@ from sim.body.capsules import FOOT_JOINTS, FootStance, body_mass, default_stance
 from sim.contact_fit import ContactFitConfig, FitResult, fit_contacts, hand_contact_points
 from sim.errors import SimulationError
 from sim.feedforward import pd_targets, sole_corners
+from sim.launch import Flight, LaunchConfig, fit_launches
 from sim.motion import Motion, MotionObject
 from sim.scene import Scene, SceneConfig, build_scene, motion_to_qpos, velocities
 from sim.subject import default_offsets
@@ -28,6 +29,7 @@ class RetargetConfig:
         body: `subject` gives the humanoid the clip's own bones, soles and palms; `fixed` is one humanoid for all clips.
         settle_objects: move objects vertically so that they rest on the floor where they lie still.
         contact_fit: how hands are brought onto the objects that they are said to touch.
+        launch: how balls in flight get velocities that carry them along their path.
         feedforward: share of the inverse-dynamics torque in the PD targets (0: velocity term only).
         push_objects: whether that torque includes what the hands must exert on the objects.
     """
@@ -35,6 +37,7 @@ class RetargetConfig:
     body: Literal["subject", "fixed"] = "subject"
     settle_objects: bool = True
     contact_fit: ContactFitConfig = field(default_factory=ContactFitConfig)
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
     feedforward: float = 1.0
     push_objects: bool = True
 
@@ -52,6 +55,8 @@ class RetargetReport:
         penetration_max_mm, penetration_before_mm: deepest hand inside an object, over all frames.
         foot_gap_mm: median over the frames of the lowest sole point's height over the floor; negative inside.
         body_mass_kg, object_masses_kg, object_frictions, hand_friction: what physics will use.
+        flights: of balls that nobody touches: by how much the fit changed the launch, and how far from the recorded
+            path physics then takes the ball.
     """
 
     joint_shift_mean_mm: float
@@ -68,6 +73,7 @@ class RetargetReport:
     object_masses_kg: dict[str, float]
     object_frictions: dict[str, float]
     hand_friction: float
+    flights: tuple[Flight, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +124,7 @@ def retarget(
     fitted = fit.motion
     qpos = motion_to_qpos(fitted, scene)
     qvel = velocities(scene.model, qpos, CONTROL_HZ)
+    qvel, flights = fit_launches(fitted, scene, qpos, qvel, scene_config, config.launch)
     targets = pd_targets(
         scene,
         qpos,
@@ -127,7 +134,7 @@ def retarget(
         contacts=hand_contact_points(fitted, scene) if config.push_objects else None,
         torque_share=config.feedforward,
     )
-    report = _report(source, fitted, scene, fit)
+    report = dataclasses.replace(_report(source, fitted, scene, fit), flights=flights)
     return Reference(fitted, source, scene, qpos, qvel, targets, report)
 
 

@@ -49,8 +49,8 @@ class SceneConfig:
         object_friction: sliding friction of objects against the floor, each other and all of the body but its hands;
             overrides the motion's.
         restitution: of balls (movable spheres) against the floor, each other and all of the body but its hands: speed
-            after over speed before the impact, at least 0.14, or 0 for none. 0.79: 13 free bounces of a basketball at
-            5.5 to 6.5 m/s in BallPlay-M, 0.77 to 0.81.
+            after over speed before the impact, at least 0.14, or 0 for none. 0.79: 12 free bounces of a basketball at
+            5.2 to 6.5 m/s in BallPlay-M, 0.77 to 0.81.
         default_friction: used where neither `object_friction` nor the motion gives one (the seed's Table 7).
         max_hulls: convex parts per mesh.
         solver_iterations: at most so many Newton steps per simulation step.
@@ -120,35 +120,13 @@ def build_scene(
         SimulationError: bones without length, a restitution out of range, or MuJoCo refuses the model; the message is
             MuJoCo's.
     """
-    spec = mujoco.MjSpec()
-    hz = config.bounce_hz if config.restitution and any(_is_ball(item) for item in objects) else config.physics_hz
-    _set_options(spec, hz, config)
-    _add_floor(spec, config)
+    spec = _empty_world(objects, config)
     geoms = add_humanoid(spec, offsets, config.humanoid, stance=stance, finger_rotations_b=finger_rotations_b)
-    assets, masses, frictions = {}, {}, {}
-    for item in objects:
-        asset = ObjectAsset.from_geometry(
-            item.geometry,
-            max_hulls=config.max_hulls,
-            mass=_first(config.object_mass, item.mass),
-            density=_first(item.density, config.object_density),
-        )
-        assets[item.name] = asset
-        friction = _first(config.object_friction, item.friction, config.default_friction)
-        assert friction is not None
-        frictions[item.name] = friction
-        if not item.is_static:
-            masses[item.name] = asset.mass
-        body = _add_object(spec, item, asset, friction)
-        if config.restitution and _is_ball(item):
-            _let_bounce(spec, body.geoms[0], asset.mass, config.restitution, hz)
+    assets, masses, frictions = _add_objects(spec, objects, config)
     joints = simulated_joints(config.humanoid.hands)
     movable = tuple(item.name for item in objects if not item.is_static)
     _add_sensors(spec, [JOINT_NAMES[j] for j in joints], movable, tuple(item.name for item in objects))
-    try:
-        model = spec.compile()
-    except (ValueError, mujoco.FatalError) as error:
-        raise SimulationError(f"MuJoCo refuses the scene: {error}") from error
+    model = _compiled(spec)
     body_frames, object_frames, contact_force = _sensor_slices(len(joints), len(movable), len(objects))
     return Scene(
         model=model,
@@ -165,14 +143,52 @@ def build_scene(
     )
 
 
-def _set_options(spec: mujoco.MjSpec, hz: int, config: SceneConfig) -> None:
-    spec.option.timestep = 1.0 / hz
+def build_deserted(objects: tuple[MotionObject, ...], config: SceneConfig) -> mujoco.MjModel:
+    """The scene's floor and objects without the humanoid. Raises what `build_scene` raises for objects."""
+    spec = _empty_world(objects, config)
+    _add_objects(spec, objects, config)
+    return _compiled(spec)
+
+
+def _compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:
+    try:
+        return spec.compile()
+    except (ValueError, mujoco.FatalError) as error:
+        raise SimulationError(f"MuJoCo refuses the scene: {error}") from error
+
+
+def _add_objects(
+    spec: mujoco.MjSpec, objects: tuple[MotionObject, ...], config: SceneConfig
+) -> tuple[dict[str, ObjectAsset], dict[str, float], dict[str, float]]:
+    """Assets of all objects, masses of the movable ones and frictions, by name."""
+    assets, masses, frictions = {}, {}, {}
+    for item in objects:
+        asset = ObjectAsset.from_geometry(
+            item.geometry,
+            max_hulls=config.max_hulls,
+            mass=_first(config.object_mass, item.mass),
+            density=_first(item.density, config.object_density),
+        )
+        assets[item.name] = asset
+        friction = _first(config.object_friction, item.friction, config.default_friction)
+        assert friction is not None
+        frictions[item.name] = friction
+        if not item.is_static:
+            masses[item.name] = asset.mass
+        body = _add_object(spec, item, asset, friction)
+        if config.restitution and item.is_ball:
+            _let_bounce(spec, body.geoms[0], asset.mass, config.restitution)
+    return assets, masses, frictions
+
+
+def _empty_world(objects: tuple[MotionObject, ...], config: SceneConfig) -> mujoco.MjSpec:
+    """Options and the floor; time steps are shorter where a ball is to bounce."""
+    spec = mujoco.MjSpec()
+    bounces = config.restitution and any(item.is_ball for item in objects)
+    spec.option.timestep = 1.0 / (config.bounce_hz if bounces else config.physics_hz)
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.iterations = config.solver_iterations
     spec.option.ls_iterations = 20
-
-
-def _add_floor(spec: mujoco.MjSpec, config: SceneConfig) -> None:
     spec.worldbody.add_geom(
         name="floor",
         type=mujoco.mjtGeom.mjGEOM_PLANE,
@@ -183,6 +199,7 @@ def _add_floor(spec: mujoco.MjSpec, config: SceneConfig) -> None:
         friction=np.array([config.floor_friction, 0.005, 0.0001]),
     )
     spec.worldbody.add_light(pos=np.array([0.0, 0.0, 4.0]))
+    return spec
 
 
 def _first(*values: float | None) -> float | None:
@@ -190,11 +207,7 @@ def _first(*values: float | None) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
-def _is_ball(item: MotionObject) -> bool:
-    return not item.is_static and isinstance(item.geometry, Primitive) and item.geometry.kind == "sphere"
-
-
-def _let_bounce(spec: mujoco.MjSpec, ball: mujoco.MjsGeom, mass: float, restitution: float, hz: int) -> None:
+def _let_bounce(spec: mujoco.MjSpec, ball: mujoco.MjsGeom, mass: float, restitution: float) -> None:
     """Make a sphere a ball: a thin shell whose contacts, but those with hands, give back a part of the speed.
 
     MuJoCo's "direct" contact parameters are a spring and a damper per mass; the contact lasts as long as the spring
@@ -207,6 +220,7 @@ def _let_bounce(spec: mujoco.MjSpec, ball: mujoco.MjsGeom, mass: float, restitut
     """
     if not 0.14 <= restitution <= 1:
         raise SimulationError(f"restitution {restitution:g}: balls give back 0.14 to 1 of their speed, or 0 for none")
+    hz = 1.0 / spec.option.timestep
     frequency = np.pi * hz / _IMPACT_STEPS
     damping = brentq(lambda z: -2 * z * np.arccos(z) / np.sqrt(1 - z * z) - np.log(restitution), 0.0, 1 - 1e-9)
     ball.name = f"{ball.parent.name}_ball"

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,3 +109,28 @@ def test_a_damaged_record_of_planning_is_refused(tmp_path: Path) -> None:
     clip.planning.write_text('{"steps": 1}')
     with pytest.raises(RunError, match="delete it to plan this clip anew"):
         read_planned(clip)
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, time\n"
+        "from rl.planning import _Workers\n"
+        "if __name__ == '__main__':\n"
+        "    with _Workers(1) as workers:\n"
+        "        print(workers.submit(os.getpid).result(), flush=True)\n"
+        "        time.sleep(60)\n"
+    )
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, script], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        worker = Path("/proc", parent.stdout.readline().decode().strip())
+        assert worker.exists()
+        parent.kill()
+        parent.wait()
+        deadline = time.monotonic() + 10.0
+        while worker.exists() and "zombie" not in (worker / "status").read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not worker.exists() or "zombie" in (worker / "status").read_text()

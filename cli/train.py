@@ -2,6 +2,7 @@
 
     touchstone train clip.npz -o runs/push
     touchstone train clip.npz -o runs/push --config.max-steps 2000000 --config.scene.object-mass 0.5
+    touchstone train clip.npz -o runs/push --backend mjx
     touchstone train clip.npz -o runs/push --resume
     touchstone train --manifest bench80.json --group push_box --clips 2 -o runs/some --jobs 2
     touchstone train --manifest bench80.json --group all --settings TR,TR+LR,TR+LR+CR --seeds 0,1,2 -o runs/all
@@ -9,19 +10,21 @@
 Training stops when the clips are mastered or the budget is spent. Ctrl-C keeps the last checkpoint; --resume goes on
 from it with the curve that an uninterrupted run would have had. With --manifest the same command goes on by itself with
 what is not done; every policy is evaluated, and its run lies in OUTPUT/SETTING/GROUP/seedK. --config.no-learn leaves
-learning out: what planning alone finds is judged, in about a minute a clip.
+learning out: what planning alone finds is judged, in about a minute a clip. --backend mjx steps the environments of one
+clip on JAX's device (optional extra `mjx`).
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from rl.config import TrainConfig
+from sim.batch import Backend
 from sim.errors import RunError
 
 _ENDED = {
@@ -54,13 +57,24 @@ class Command:
     """With --manifest: so many of the first clips of each group; 0 takes all."""
     jobs: int = 1
     """Clips that are planned at a time, each in a process of its own with one thread."""
+    backend: Backend | None = None
+    """Physics of the environments: short for --config.task.backend, and stronger."""
     config: TrainConfig = field(default_factory=TrainConfig)
     """Every knob of the run; saved with it as config.json."""
+
+    @property
+    def chosen(self) -> TrainConfig:
+        """`config` with the backend in it."""
+        if self.backend is None:
+            return self.config
+        return replace(self.config, task=replace(self.config.task, backend=self.backend))
 
     def run(self) -> None:
         """Train, show progress, and say where the run lies and what comes next."""
         if self.jobs < 1:
             raise RunError(f"--jobs {self.jobs}: at least one clip is planned at a time")
+        if self.resume and self.backend is not None:
+            raise RunError("--resume goes on with the backend that the run began with; leave --backend out")
         if self.manifest is not None:
             if self.motion is not None or self.resume:
                 raise RunError("--manifest takes its motions from the manifest, and goes on by itself without --resume")
@@ -76,7 +90,7 @@ class Command:
         from rl.train import train
         from sim.motion import Motion
 
-        run, config, motion = RunFolder(self.output), self.config, None
+        run, config, motion = RunFolder(self.output), self.chosen, None
         if self.resume:
             run.require(run.config)
             config = load_config(run.config, TrainConfig)
@@ -109,8 +123,8 @@ class Command:
         settings = tuple(self.settings.split(","))
         plan = Plan.of(manifest, self.group, settings=settings, seeds=_seeds(self.seeds), clips=self.clips)
         try:
-            with training_progress(self.config) as show:
-                experiment = Experiment(plan, manifest, self.output, self.config, jobs=self.jobs, watcher=show)
+            with training_progress(self.chosen) as show:
+                experiment = Experiment(plan, manifest, self.output, self.chosen, jobs=self.jobs, watcher=show)
                 experiment.run()
         except KeyboardInterrupt:
             sys.stdout.write("Stopped. The same command goes on from here.\n")

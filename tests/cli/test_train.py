@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import tyro
 
 from cli.main import EXIT_INTERRUPTED, EXIT_USER_ERROR, main
+from cli.train import Command
 from rl.progress import TrainingProgress
 from rl.runs import RunFolder
 from sim.motion import Motion
@@ -130,6 +132,20 @@ def test_wishes_that_make_no_sense_are_one_line(
     assert said in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_backend_has_a_short_name() -> None:
+    def chosen(*arguments: str) -> str:
+        return tyro.cli(Command, args=["clip.npz", *arguments]).chosen.task.backend
+
+    assert chosen() == "cpu"
+    assert chosen("--backend", "mjx") == chosen("--config.task.backend", "mjx") == "mjx"
+    assert chosen("--config.task.backend", "mjx", "--backend", "cpu") == "cpu"
+
+
+def test_a_run_keeps_its_backend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "-o", str(tmp_path), "--resume", "--backend", "mjx"]) == EXIT_USER_ERROR
+    assert capsys.readouterr().err.endswith("leave --backend out\n")
 
 
 def test_without_anything_to_train_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,10 @@ from sim.batch import BatchSim, CpuBatchSim, StepResult, make_sim
 from sim.errors import SimulationError, UnknownNameError
 
 pytest.importorskip("mujoco.mjx", reason="the extra 'mjx' is not installed", exc_type=ImportError)
-from sim.batch.mjx import MjxBatchSim
+import jax
+from mujoco.mjx._src.collision_primitive import GeomInfo
+
+from sim.batch.mjx import MjxBatchSim, _plane_box
 
 SUBSTEPS = 4
 HZ = 120
@@ -50,6 +53,7 @@ SCENE = f"""
 """An arm on a hinge, driven by a PD actuator with a limit, a free box and a bouncing ball on a floor."""
 FORCE = slice(13, 16)
 TIME, HINGE, BOX_Z, BALL_Z, HINGE_SPEED, BOX_SPIN, BALL_SPEED = 0, 1, 4, 11, 16, 21, 25
+BOX_QUAT = slice(5, 9)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +76,9 @@ def sim(model: mujoco.MjModel) -> MjxBatchSim:
 
 @pytest.fixture(scope="module")
 def states(model: mujoco.MjModel) -> np.ndarray:
-    """[4, S]: the box falls freely and spins; rests; is pressed by the arm; is struck by a fast arm.
+    """[4, S]: the box falls freely and spins; tips over two corners; is pressed by the arm; is struck by a fast arm.
 
-    The ball is about to hit the floor. Clocks differ.
+    The corners are 0.5 and 6.5 mm deep: MJX alone would leave one out. The ball is about to hit the floor. Clocks differ.
     """
     state = np.zeros((4, 1 + model.nq + model.nv))
     state[:, 1 : 1 + model.nq] = model.qpos0
@@ -82,6 +86,7 @@ def states(model: mujoco.MjModel) -> np.ndarray:
     state[:, HINGE] = (-0.5, -0.5, 0.2, -0.3)
     state[0, BOX_Z], state[0, BOX_SPIN] = 1.0, 2.0
     state[1:, BOX_Z] = 0.0995
+    state[1, BOX_Z], state[1, BOX_QUAT] = 0.104, (np.sqrt(1 - 0.01**2 - 0.025**2), 0.01, 0.025, 0.0)
     state[3, HINGE_SPEED] = 3.0
     state[:, BALL_Z], state[:, BALL_SPEED] = 0.15, -4.0
     return state
@@ -101,7 +106,7 @@ CONTROL = np.array([[-0.5], [-0.5], [0.4], [0.6]])
 
 
 def test_twelve_control_steps_equal_mujoco(sim: MjxBatchSim, cpu: CpuBatchSim, states: np.ndarray) -> None:
-    """1e-8 in states, 1e-6 (m/s, N) in sensors: falling, resting, pressed, struck, bouncing."""
+    """1e-8 in states, 1e-6 (m/s, N) in sensors: falling, tipping, pressed, struck, bouncing."""
     ours, theirs = roll(sim, states, CONTROL, 12), roll(cpu, states, CONTROL, 12)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a.state, b.state, rtol=0, atol=1e-8)
@@ -111,6 +116,34 @@ def test_twelve_control_steps_equal_mujoco(sim: MjxBatchSim, cpu: CpuBatchSim, s
     assert np.abs(theirs[0].sensors[2, FORCE]).max() > 10.0, "the arm has to press for its force to be compared"
     assert np.abs(theirs[1].sensors[3, FORCE]).max() > 10.0
     assert max(r.state[0, BALL_SPEED] for r in theirs) > 2.0, "the ball has to bounce for that to be compared"
+
+
+def test_a_box_meets_the_floor_where_mujoco_says() -> None:
+    """Depths, points and normals of the corners below a slanted floor: flat, tipped, on an edge, sunk to its middle."""
+    model = mujoco.MjModel.from_xml_string(
+        """<mujoco><worldbody><geom type="plane" size="0 0 1" euler="5 3 0" pos="0 0 0.1"/>
+        <body><freejoint/><geom type="box" size="0.1 0.2 0.05"/></body></worldbody></mujoco>"""
+    )
+    data, draw = mujoco.MjData(model), np.random.default_rng(0)
+
+    @jax.jit
+    def ours(position: jax.Array, turn: jax.Array) -> tuple[jax.Array, ...]:
+        plane = GeomInfo(data.geom_xpos[0], data.geom_xmat[0].reshape(3, 3), model.geom_size[0])
+        return _plane_box(plane, GeomInfo(position, turn, model.geom_size[1]))
+
+    counts = set()
+    with jax.enable_x64(True):
+        for tip in np.repeat((0.0, 0.02, 0.3, 3.0), 25):
+            data.qpos[:3], data.qpos[3:] = (0.3, 0.2, draw.uniform(0.1, 0.3)), (1.0, *draw.uniform(-tip, tip, 3))
+            mujoco.mj_fwdPosition(model, data)
+            distance, points, frames = map(np.asarray, ours(data.geom_xpos[1], data.geom_xmat[1].reshape(3, 3)))
+            order = np.argsort(distance)[: (distance < 0).sum()]
+            theirs = data.contact.dist.argsort()
+            counts.add(len(theirs))
+            np.testing.assert_allclose(distance[order], data.contact.dist[theirs], rtol=0, atol=1e-12)
+            np.testing.assert_allclose(points[order], data.contact.pos[theirs], rtol=0, atol=1e-12)
+            np.testing.assert_allclose(frames[order, 0], data.contact.frame[theirs, :3], rtol=0, atol=1e-12)
+    assert {1, 2, 3, 4} <= counts
 
 
 def test_a_falling_box_follows_the_formula(sim: MjxBatchSim, states: np.ndarray) -> None:

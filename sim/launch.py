@@ -44,9 +44,13 @@ class LaunchConfig:
 
 @dataclass(frozen=True)
 class Flight:
-    """Frames first to last of an object out of anyone's reach; what the fit changed, m/s, and how far off it ends up.
+    """Frames first to last of an object out of anyone's reach.
 
-    `error_mm` is the mean distance of the flight, left alone, from the recorded positions.
+    Attributes:
+        name: of the object.
+        change: m/s, by how much its launch was changed.
+        error_mm, error_before_mm: mean distance between the flight that physics then makes of it and the recorded
+            positions, after the fit and before.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Flight:
     last: int
     change: float
     error_mm: float
+    error_before_mm: float
 
 
 def fit_launches(
@@ -84,10 +89,12 @@ def fit_launches(
             path = item.position_w[begin:end]
             if end - begin < config.min_frames or np.ptp(path, axis=0).max() < _STILL:
                 continue
-            fitted, error = ball.fit(begin, path, qvel[begin, dofs], config)
-            change = float(np.linalg.norm(fitted[0, :3] - qvel[begin, dofs][:3]))
+            launch = qvel[begin, dofs].copy()
+            fitted, after = ball.fly(begin, ball.fit(begin, path, launch, config), path)
+            before = ball.fly(begin, launch, path)[1]
+            change = float(np.linalg.norm(fitted[0, :3] - launch[:3]))
             qvel[begin:end, dofs] = fitted
-            flights.append(Flight(item.name, int(begin), int(end) - 1, change, 1000.0 * error))
+            flights.append(Flight(item.name, int(begin), int(end) - 1, change, 1000.0 * after, 1000.0 * before))
     return qvel, tuple(flights)
 
 
@@ -98,9 +105,8 @@ class _Ball:
         self.model, self.data, self.item = model, mujoco.MjData(model), item
         self.substeps = round(1.0 / (fps * model.opt.timestep))
 
-    def fit(self, begin: int, path: np.ndarray, guess: np.ndarray, config: LaunchConfig) -> tuple[np.ndarray, float]:
-        """Velocities [K, 6] of the flight nearest to a path [K, 3] m, and its mean distance from it, m."""
-
+    def fit(self, begin: int, path: np.ndarray, guess: np.ndarray, config: LaunchConfig) -> np.ndarray:
+        """Velocity and spin [6] whose flight is nearest to a path [K, 3] m."""
         limit = np.concatenate((np.full(3, np.inf), np.full(3, config.max_spin)))
         start = np.clip(guess, 0.99 * -limit, 0.99 * limit)
 
@@ -117,7 +123,12 @@ class _Ball:
             off, np.zeros(6), slopes, (-limit - start, limit - start), x_scale=10 * _STEPS, loss="soft_l1",
             f_scale=config.outlier, max_nfev=20, ftol=1e-4, xtol=1e-4,
         )  # fmt: skip
-        positions, velocities = self._fly(begin, start + found.x, len(path))
+        launch: np.ndarray = start + found.x
+        return launch
+
+    def fly(self, begin: int, launch: np.ndarray, path: np.ndarray) -> tuple[np.ndarray, float]:
+        """Velocities [K, 6] of a flight, and its mean distance from a path [K, 3], m."""
+        positions, velocities = self._fly(begin, launch, len(path))
         return velocities, float(np.linalg.norm(positions - path, axis=-1).mean())
 
     def _fly(self, begin: int, launch: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:

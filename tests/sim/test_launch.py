@@ -66,6 +66,7 @@ def test_a_parabola_is_found_again(standing: Callable[..., Motion]) -> None:
     assert (flight.name, flight.first, flight.last) == ("ball", 0, frames - 1)
     assert flight.change == pytest.approx(np.linalg.norm(after[0, :3] - before[0, :3]))
     assert 3 < flight.error_mm < 15
+    assert flight.error_before_mm > 2 * flight.error_mm
 
 
 def test_a_launch_is_found_through_a_bounce(standing: Callable[..., Motion]) -> None:

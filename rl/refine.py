@@ -189,6 +189,7 @@ class _Planner:
     def _retreat(self, frame: int) -> int:
         """Go back to the last remembered present at or before a frame; what was planned from there on stays."""
         back = max(known for known in self._presents if known <= max(frame, 0))
+        self._presents = {known: present for known, present in self._presents.items() if known <= back}
         self.task.recall(tuple(np.repeat(part, self.config.samples, 0) for part in self._presents[back]))
         return back
 

@@ -1,15 +1,16 @@
 """MJX beside `mujoco.rollout` on the authored pushing clip: compilation, throughput, and how far results part.
 
     python -m benchmarks.mjx_parity
+    python -m benchmarks.mjx_parity --object ball --precision double --num-envs 2 --steps 4
 
 Seconds are of the wall clock and, in brackets, of the process on all its threads, which a busy machine does not spoil.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -19,21 +20,28 @@ import tyro
 from generate.authored import author_box_push
 from sim.batch import BatchSim, CpuBatchSim, StepResult
 from sim.batch.mjx import MjxBatchSim
+from sim.geometry import Primitive
 from sim.retarget import CONTROL_HZ, retarget
 from sim.scene import Scene
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Command:
     """Settings of the benchmark."""
 
     num_envs: int = 16
     steps: int = 10
     precision: Literal["single", "double"] = "single"
+    object: Literal["box", "ball"] = "box"
+    """What the clip pushes: its box, or a ball of 15 cm radius, whose contacts MJX finds as MuJoCo does."""
 
     def run(self) -> None:
         """Print the size of the problem, times, and the largest differences after 1, 2, ... control steps."""
-        reference = retarget(author_box_push().slice(60, 100))
+        motion = author_box_push().slice(60, 100)
+        if self.object == "ball":
+            ball = dataclasses.replace(motion.objects[0], geometry=Primitive("sphere", (0.15,)))
+            motion = dataclasses.replace(motion, objects=(ball,))
+        reference = retarget(motion)
         scene = reference.scene
         substeps = round(1.0 / (CONTROL_HZ * scene.model.opt.timestep))
         cpu = CpuBatchSim(scene.model, substeps=substeps, threads=1)

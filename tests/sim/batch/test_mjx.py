@@ -78,7 +78,8 @@ def sim(model: mujoco.MjModel) -> MjxBatchSim:
 def states(model: mujoco.MjModel) -> np.ndarray:
     """[4, S]: the box falls freely and spins; tips over two corners; is pressed by the arm; is struck by a fast arm.
 
-    The corners are 0.5 and 6.5 mm deep: MJX alone would leave one out. The ball is about to hit the floor. Clocks differ.
+    The corners are 0.5 and 6.5 mm deep: MJX alone would leave one out. The ball is about to hit the floor. Clocks
+    differ.
     """
     state = np.zeros((4, 1 + model.nq + model.nv))
     state[:, 1 : 1 + model.nq] = model.qpos0

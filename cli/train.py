@@ -55,6 +55,10 @@ class Command:
     """With --manifest: seeds, with commas between."""
     clips: int = 0
     """With --manifest: so many of the first clips of each group; 0 takes all."""
+    corruption: str = ""
+    """With --manifest: corrupt every clip first, as `touchstone corrupt --kind` does; anew for clip and seed."""
+    corruption_strength: float = 1.0
+    """Of that; 1 is as documented."""
     jobs: int = 1
     """Clips that are planned at a time, each in a process of its own with one thread."""
     backend: Backend | None = None
@@ -79,6 +83,8 @@ class Command:
             if self.motion is not None or self.resume:
                 raise RunError("--manifest takes its motions from the manifest, and goes on by itself without --resume")
             self._run_manifest(self.manifest)
+        elif self.corruption:
+            raise RunError("--corruption goes with --manifest; for one motion use: touchstone corrupt")
         elif self.motion is None and not self.resume:
             raise RunError("give a motion (.npz), or clips with --manifest, or --resume")
         else:
@@ -121,7 +127,15 @@ class Command:
 
         manifest = read_manifest(path)
         settings = tuple(self.settings.split(","))
-        plan = Plan.of(manifest, self.group, settings=settings, seeds=_seeds(self.seeds), clips=self.clips)
+        plan = Plan.of(
+            manifest,
+            self.group,
+            settings=settings,
+            seeds=_seeds(self.seeds),
+            clips=self.clips,
+            corruption=self.corruption,
+            strength=self.corruption_strength,
+        )
         try:
             with training_progress(self.chosen) as show:
                 experiment = Experiment(plan, manifest, self.output, self.chosen, jobs=self.jobs, watcher=show)

@@ -18,11 +18,11 @@ from rl.rollouts import Episodes, Evaluator
 from rl.runs import ClipFolder, load_config
 from rl.train import build_policy
 from rl.verdict import Verdict, judge
-from sim import humanoid
+from sim import humanoid, metrics, skeleton
 from sim.errors import RunError
 from sim.files import write_json
 from sim.motion import Motion
-from sim.retarget import Reference, resting_fingers, retarget
+from sim.retarget import CONTROL_HZ, Reference, resting_fingers, retarget
 
 PERTURBATION = StartConfig(first_share=1.0, angle_noise=0.05, root_noise=0.02, speed_noise=0.1)
 """Start states of the robustness test: 0.05 rad and 0.1 rad/s on every hinge, 20 mm on the pelvis (deviations)."""
@@ -67,14 +67,23 @@ def evaluate_run(folder: Path, *, episodes: int = 16, seed: int = 0) -> Evaluati
     run.require(run.config, run.policy)
     config = load_config(run.config, TrainConfig)
     reference = with_plan(clip, retarget(Motion.load(clip.motion), config.scene, config.retarget))
-    evaluation = evaluate(reference, config, run.policy, episodes=episodes, seed=seed)
+    original = Motion.load(clip.clean) if clip.clean.exists() else None
+    evaluation = evaluate(reference, config, run.policy, episodes=episodes, seed=seed, original=original)
     evaluation.simulation.save(clip.simulation)
     write_json(clip.evaluation, evaluation.to_json())
     return evaluation
 
 
-def evaluate(reference: Reference, config: TrainConfig, policy: Path, *, episodes: int, seed: int) -> Evaluation:
-    """Evaluate a saved policy on a reference; see `evaluate_run`."""
+def evaluate(
+    reference: Reference,
+    config: TrainConfig,
+    policy: Path,
+    *,
+    episodes: int,
+    seed: int,
+    original: Motion | None = None,
+) -> Evaluation:
+    """Evaluate a saved policy on a reference; see `evaluate_run`. `original` is the source before it was corrupted."""
     undisturbed = Evaluator(reference, config.task)
     network = build_policy(undisturbed.task, config)
     checkpoints.load_policy(policy, network)
@@ -82,6 +91,8 @@ def evaluate(reference: Reference, config: TrainConfig, policy: Path, *, episode
     perturbed = Evaluator(reference, config.task, episodes=episodes, noise=PERTURBATION).run(network, seed=seed)
     simulation = simulated_motion(reference, clean)
     figures = figures_of(reference, simulation, clean, perturbed, touch_force=config.task.touch_force)
+    if original is not None:
+        figures |= original_figures(original, reference, simulation)
     report = reference.report
     masses = ", ".join(f"{name} {mass:.2g} kg" for name, mass in report.object_masses_kg.items())
     friction = ", ".join(f"{value:.2g}" for value in sorted(set(report.object_frictions.values())))
@@ -106,6 +117,28 @@ def evaluate(reference: Reference, config: TrainConfig, policy: Path, *, episode
         ),
     ]
     return Evaluation(simulation, figures, per_frame_of(reference, simulation), rows, verdict)
+
+
+def original_figures(original: Motion, reference: Reference, simulation: Motion) -> dict[str, dict[str, Any]]:
+    """Whether physics came nearer to the motion before its corruption: it, and the corrupted source, against that.
+
+    Args:
+        original: at any frame rate, as long as the source was.
+        reference, simulation: made of its corrupted copy.
+    """
+    frames = simulation.num_frames
+    clean, source = original.resample(CONTROL_HZ).slice(0, frames), reference.source.slice(0, frames)
+    body, found = list(skeleton.BODY_JOINTS), {}
+    for name, motion in (("", simulation), ("_source", source)):
+        whose = "corrupted source" if name else "simulation"
+        text = f"{{}} against the motion before its corruption, {whose}"
+        joints = metrics.mpjpe(motion.joint_positions_w[:, body], clean.joint_positions_w[:, body])
+        found[f"mpjpe_clean{name}"] = {"value": joints, "unit": "mm", "explanation": text.format("joints")}
+        pairs = [(a, b) for a, b in zip(motion.objects, clean.objects, strict=True) if not b.is_static]
+        if pairs:
+            error = float(np.mean([metrics.position_error(a.position_w, b.position_w) for a, b in pairs]))
+            found[f"object_clean{name}"] = {"value": error, "unit": "mm", "explanation": text.format("object")}
+    return found
 
 
 def _value(figures: dict[str, dict[str, Any]], name: str) -> float:

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from envs.rewards import Setting
 from rl.config import TrainConfig
 from rl.evaluate import evaluate_run
 from rl.manifest import Entry, Manifest, load_motion
 from rl.runs import RunFolder, load_config, save_config
 from rl.train import Progress, train
+from sim.corruption import KINDS, clip_seed, corrupt
 from sim.errors import RunError, TouchstoneError, UnknownNameError
 from sim.files import write_json, write_text
 from sim.motion import Motion
@@ -27,15 +30,28 @@ SETTINGS: tuple[str, ...] = get_args(Setting)
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What an experiment wants: reward settings, seeds, and of each group its clips."""
+    """What an experiment wants: reward settings, seeds, of each group its clips, and what is done to these.
+
+    `corruption` is a kind of `sim.corruption` or empty; each clip and seed has its own noise. `strength` is its.
+    """
 
     settings: tuple[str, ...]
     seeds: tuple[int, ...]
     groups: dict[str, tuple[Entry, ...]]
+    corruption: str = ""
+    strength: float = 1.0
 
     @classmethod
     def of(
-        cls, manifest: Manifest, group: str, *, settings: tuple[str, ...], seeds: tuple[int, ...], clips: int = 0
+        cls,
+        manifest: Manifest,
+        group: str,
+        *,
+        settings: tuple[str, ...],
+        seeds: tuple[int, ...],
+        clips: int = 0,
+        corruption: str = "",
+        strength: float = 1.0,
     ) -> Plan:
         """Of one group or `all`; with `clips`, so many of the first of each. Raises UnknownNameError, RunError."""
         for setting in settings:
@@ -43,7 +59,17 @@ class Plan:
                 raise UnknownNameError("reward setting", setting, SETTINGS)
         if not settings or not seeds or min(seeds) < 0 or clips < 0:
             raise RunError("give at least one setting and one seed, seeds from 0, and 0 or more clips a group")
-        return cls(settings, seeds, {name: manifest.clips(name, clips) for name in manifest.chosen(group)})
+        if corruption and corruption not in KINDS:
+            raise UnknownNameError("kind of corruption", corruption, KINDS)
+        if not (np.isfinite(strength) and strength > 0):
+            raise RunError(f"strength of corruption {strength:g}: give a number above 0; 1 is as documented")
+        groups = {name: manifest.clips(name, clips) for name in manifest.chosen(group)}
+        return cls(settings, seeds, groups, corruption, strength)
+
+    @property
+    def noise(self) -> dict[str, Any]:
+        """The content of plan.json that says what is done to the clips; empty where nothing is."""
+        return {"corruption": {"kind": self.corruption, "strength": self.strength}} if self.corruption else {}
 
     def runs(self) -> Iterator[tuple[Path, str, str, int]]:
         """Path below the folder, setting, group and seed; a seed is carried through everything before the next."""
@@ -128,8 +154,11 @@ class Experiment:
         def fail(name: str, error: TouchstoneError) -> None:
             self._fail(where / "clips" / name, error)
 
+        motions = None if begun else _load(entries, fail)
+        if motions is not None and self.plan.corruption:
+            motions = self._corrupted(run, motions, config.seed)
         train(
-            None if begun else _load(entries, fail),
+            motions,
             run.path,
             config,
             resume=begun,
@@ -141,6 +170,13 @@ class Experiment:
         for clip in run.clips:
             if not clip.evaluation.exists():
                 self._evaluate(clip.path, where / "clips" / clip.path.name)
+
+    def _corrupted(self, run: RunFolder, motions: dict[str, Motion], seed: int) -> dict[str, Motion]:
+        """What the run trains on; the clean motions are left beside it, so that evaluation can compare."""
+        for name, motion in motions.items():
+            motion.save(run.clip(name).clean)
+        kind, strength = self.plan.corruption, self.plan.strength
+        return {n: corrupt(m, kind, strength=strength, seed=clip_seed(n, seed)) for n, m in motions.items()}
 
     def _evaluate(self, clip: Path, where: Path) -> None:
         try:
@@ -199,14 +235,17 @@ def _begin(plan: Plan, manifest: Manifest, folder: Path, config: TrainConfig) ->
         raise RunError(f"{folder} holds an experiment on another manifest; choose another folder with -o")
     if settings.exists() and load_config(settings, TrainConfig) != config:
         raise RunError(f"{folder} holds an experiment with another configuration (config.json); choose another with -o")
+    before = _read(wanted)
+    if before and before.get("corruption") != plan.noise.get("corruption"):
+        raise RunError(f"{folder} holds an experiment with another corruption of its clips; choose another with -o")
     write_text(copy, text)
     save_config(settings, config)
-    before = _read(wanted)
     groups = {**before.get("groups", {}), **{g: [e.name for e in entries] for g, entries in plan.groups.items()}}
     value = {
         "settings": list(dict.fromkeys((*before.get("settings", ()), *plan.settings))),
         "seeds": sorted({*before.get("seeds", ()), *plan.seeds}),
         "groups": groups,
+        **plan.noise,
     }
     write_json(wanted, value)
 

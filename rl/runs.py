@@ -31,6 +31,11 @@ class ClipFolder:
         return self.path / "motion.npz"
 
     @property
+    def clean(self) -> Path:
+        """The motion before it was corrupted, where an experiment corrupts its clips."""
+        return self.path / "clean.npz"
+
+    @property
     def reference(self) -> Path:
         """The retargeted motion."""
         return self.path / "reference.npz"

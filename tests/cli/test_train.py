@@ -121,6 +121,8 @@ def test_a_manifest_from_the_command_line(manifest: Path, tmp_path: Path, capsys
         (["--settings", "TR,LR"], "unknown reward setting 'LR'"),
         (["--seeds", "0,x"], "--seeds 0,x: give whole numbers"),
         (["--jobs", "0"], "--jobs 0"),
+        (["--corruption", "noise"], "unknown kind of corruption 'noise'"),
+        (["--corruption", "drift", "--corruption-strength", "0"], "give a number above 0"),
         (["--resume"], "goes on by itself without --resume"),
     ],
 )
@@ -146,6 +148,11 @@ def test_the_backend_has_a_short_name() -> None:
 def test_a_run_keeps_its_backend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "-o", str(tmp_path), "--resume", "--backend", "mjx"]) == EXIT_USER_ERROR
     assert capsys.readouterr().err.endswith("leave --backend out\n")
+
+
+def test_corruption_goes_with_a_manifest(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(clip), "--corruption", "drift"]) == EXIT_USER_ERROR
+    assert "for one motion use: touchstone corrupt" in capsys.readouterr().err
 
 
 def test_without_anything_to_train_on(capsys: pytest.CaptureFixture[str]) -> None:

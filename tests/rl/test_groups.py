@@ -21,6 +21,8 @@ from rl.record import read_record
 from rl.refine import RefineConfig
 from rl.runs import RunFolder, load_config
 from rl.train import train
+from sim import metrics, skeleton
+from sim.corruption import clip_seed, corrupt
 from sim.errors import RunError, SimulationError, UnknownNameError
 from sim.motion import Motion
 
@@ -161,6 +163,39 @@ def test_another_configuration_or_manifest_is_refused(manifest: Manifest, tiny: 
     manifest.path.write_text(manifest.path.read_text() + "\n")
     with pytest.raises(RunError, match="another manifest"):
         Experiment(plan(manifest), manifest, tmp_path / "out", tiny())
+
+
+def test_an_experiment_on_corrupted_clips(manifest: Manifest, tiny: Tiny, tmp_path: Path) -> None:
+    """Policies see the copies, evaluation also compares with what was before; the corruption belongs to the folder."""
+    folder, config = tmp_path / "out", tiny(learn=False, refine=dataclasses.replace(PLAN, iterations=0))
+    noisy = plan(manifest, "alone", seeds=(3,), corruption="float", strength=0.5)
+    Experiment(noisy, manifest, folder, config, episodes=1).run()
+    clip = RunFolder(folder / "TR" / "alone" / "seed3").clips[0]
+    clean, motion = Motion.load(clip.clean), Motion.load(clip.motion)
+    expected = corrupt(clean, "float", strength=0.5, seed=clip_seed("c", 3))
+    np.testing.assert_array_equal(motion.root_position_w, expected.root_position_w)
+    assert abs(motion.root_position_w - clean.root_position_w).max() == pytest.approx(0.025)
+    figures = json.loads(clip.evaluation.read_text())["figures"]
+    assert figures["mpjpe_clean_source"]["value"] == pytest.approx(25.0)  # the body is lifted by half of 50 mm,
+    assert figures["object_clean_source"]["value"] == pytest.approx(25.0)  # and so is the box
+    simulation = Motion.load(clip.simulation)
+    body = list(skeleton.BODY_JOINTS)
+    before = clean.resample(simulation.fps).joint_positions_w[: simulation.num_frames, body]
+    found = metrics.mpjpe(simulation.joint_positions_w[:, body], before)
+    assert figures["mpjpe_clean"]["value"] == pytest.approx(found)
+    assert json.loads((folder / "plan.json").read_text())["corruption"] == {"kind": "float", "strength": 0.5}
+    with pytest.raises(RunError, match="another corruption"):
+        Experiment(dataclasses.replace(noisy, strength=1.0), manifest, folder, config)
+    with pytest.raises(RunError, match="another corruption"):
+        Experiment(plan(manifest, "alone"), manifest, folder, config)
+
+
+def test_a_corruption_that_makes_no_sense_is_refused(manifest: Manifest) -> None:
+    with pytest.raises(UnknownNameError, match=r"kind of corruption 'noise'.*jitter"):
+        plan(manifest, corruption="noise")
+    for strength in (0.0, -1.0, float("nan")):
+        with pytest.raises(RunError, match="above 0"):
+            plan(manifest, corruption="drift", strength=strength)
 
 
 def test_failures_of_a_run_are_forgotten_when_it_begins_anew(tmp_path: Path) -> None:

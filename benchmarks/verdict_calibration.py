@@ -2,11 +2,13 @@
 
     python -m benchmarks.verdict_calibration --folder FOLDER --fit                   # kinematics, all 80 clips
     python -m benchmarks.verdict_calibration --folder FOLDER --part physics --fit    # planned and evaluated, 24 clips
+    python -m benchmarks.verdict_calibration --folder FOLDER --limit 48 --fit        # a part that is balanced
 
 `--fit` writes rl/verdict_calibration.json from the half of the clips that is for calibration; tables are of the rest.
 Clips are those of bench80.json in the folder that TOUCHSTONE_DATA names (default ../shared/data), half of each group
 for calibration, half held out, whole clips with all their copies. Each clip (kinematic part) or copy (physics part)
-leaves one JSON in the folder, and what is there is not computed again.
+leaves one JSON in the folder, and what is there is not computed again: after a change of what is measured, take another
+folder. Tasks take their turns among groups and halves, so that the first N of them are a fair sample.
 """
 
 from __future__ import annotations
@@ -27,21 +29,23 @@ import torch
 import tyro
 from scipy.special import logit
 
+from envs.tracking import TaskConfig
 from rl.calibration import Calibration, Term, fit_terms
 from rl.config import TrainConfig
 from rl.evaluate import evaluate_run
 from rl.evidence import source_evidence
+from rl.manifest import Entry, load_motion, read_manifest
 from rl.refine import RefineConfig
 from rl.train import train
 from rl.verdict import VerdictConfig
 from sim import metrics
+from sim.audit_checks import Person, contact_drift_mm
 from sim.contact_fit import hand_contact
 from sim.contacts import extract_contacts
 from sim.corruption import KINDS, clip_seed, corrupt
+from sim.errors import TouchstoneError
 from sim.files import write_json, write_text
-from sim.formats import import_motion
 from sim.motion import Motion
-from sim.objects import load_geometry
 from sim.retarget import CONTROL_HZ
 
 FALSE_ALARMS = 0.1
@@ -56,49 +60,51 @@ def data_folder() -> Path:
     return Path(os.environ.get("TOUCHSTONE_DATA", "../shared/data"))
 
 
-def load_clip(row: dict[str, Any]) -> Motion:
-    """A clip of the manifest, with its contact graph."""
-    data, shape = data_folder(), row["object"]
-    geometry = load_geometry(data / shape if shape.endswith(".obj") else shape)
-    motion = import_motion(
-        data / row["clip"], layout=row["format"], fps=row["fps"], geometry=geometry, group=row["group"]
-    )
-    return motion.replace(contacts=extract_contacts(motion))
-
-
-def split(clips: Sequence[dict[str, Any]], seed: int = 0) -> set[str]:
+def split(entries: Sequence[Entry], seed: int = 0) -> set[str]:
     """Names of the held-out clips: every second of each group, in random order."""
     rng = np.random.default_rng(seed)
-    names = sorted((row["group"], Path(row["clip"]).stem) for row in clips)
     groups: dict[str, list[str]] = {}
-    for group, name in names:
+    for group, name in sorted((entry.group, entry.name) for entry in entries):
         groups.setdefault(group, []).append(name)
     return {name for members in groups.values() for name in rng.permutation(members)[::2]}
 
 
-def measure_clip(row: dict[str, Any], path: Path, strengths: Sequence[float], seed: int) -> None:
-    """Figures of a clip and of all its copies, into one file."""
-    motion, name = load_clip(row), Path(row["clip"]).stem
+def in_turns(entries: Sequence[Entry], held_out: set[str]) -> list[Entry]:
+    """The first clip of each group and half by name, then the second of each, and so on."""
+    counts: Counter[tuple[str, bool]] = Counter()
+    ranked = []
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        key = (entry.group, entry.name in held_out)
+        counts[key] += 1
+        ranked.append((counts[key], key, entry.name, entry))
+    return [entry for *_, entry in sorted(ranked, key=lambda row: row[:3])]
+
+
+def measure_clip(entry: Entry, path: Path, strengths: Sequence[float], frames: int, seed: int) -> None:
+    """Figures of a clip and of all its copies, into one file.
+
+    `anew` holds the figures that change where neither labels nor a graph of the clean clip are to be had: the graph is
+    then extracted from the copy itself.
+    """
+    motion, name = around_contact(load_motion(entry), frames), entry.name
     copies: list[Row] = []
     for kind, strength in [("real", 0.0), *((k, s) for k in KINDS for s in strengths)]:
         copy = motion if kind == "real" else corrupt(motion, kind, strength=strength, seed=clip_seed(name, seed))
-        figures = _plain(source_evidence(copy.resample(CONTROL_HZ)))
         moved = {
             "moved_joints_mm": metrics.mpjpe(copy.joint_positions_w, motion.joint_positions_w),
             "moved_pose_mm": metrics.mpjpe_root_relative(copy.joint_positions_w, motion.joint_positions_w),
             "moved_object_mm": metrics.position_error(copy.objects[0].position_w, motion.objects[0].position_w),
         }
-        copies.append(
-            {
-                "clip": name,
-                "group": row["group"],
-                "kind": kind,
-                "strength": strength,
-                "figures": figures,
-                "moved": moved,
-            }
-        )
+        row: Row = {"clip": name, "group": entry.group, "kind": kind, "strength": strength}
+        copies.append(row | {"figures": _plain(source_evidence(copy)), "anew": _anew(copy), "moved": moved})
     write_json(path, {"seed": seed, "copies": copies})
+
+
+def _anew(copy: Motion) -> dict[str, float | None]:
+    bare = copy.replace(contact_labels=None, object_contact=None)
+    bare = bare.replace(contacts=extract_contacts(bare))
+    drifts = [contact_drift_mm(thing).value for thing in Person(bare).things]
+    return {"contact_drift_mm": max((d for d in drifts if d is not None), default=None), "contact_gap_mm": None}
 
 
 def _plain(figures: Mapping[str, float]) -> dict[str, float | None]:
@@ -218,30 +224,28 @@ def around_contact(motion: Motion, frames: int) -> Motion:
     return motion.slice(start, min(start + frames, motion.num_frames))
 
 
-def judge_copy(row: dict[str, Any], path: Path, copy: tuple[str, float], seed: int, config: JudgeConfig) -> None:
+def judge_copy(entry: Entry, path: Path, copy: tuple[str, float], seed: int, config: JudgeConfig) -> None:
     """Plan one copy of a clip, evaluate what planning found, and keep evidence and completion, in one file."""
-    name, (kind, strength) = Path(row["clip"]).stem, copy
-    motion = load_clip(row)
-    motion = motion if kind == "real" else corrupt(motion, kind, strength=strength, seed=clip_seed(name, seed))
+    kind, strength = copy
+    motion = load_motion(entry)
+    motion = motion if kind == "real" else corrupt(motion, kind, strength=strength, seed=clip_seed(entry.name, seed))
     cut = around_contact(motion, config.frames)
-    plan = RefineConfig(samples=config.samples, iterations=config.iterations, horizon=config.horizon)
+    settings = TrainConfig(
+        learn=False, max_minutes=config.minutes, seed=seed, torch_threads=1, refine=config.refine,
+        task=TaskConfig(num_envs=32, threads=1),
+    )  # fmt: skip
+    row: Row = {"clip": entry.name, "group": entry.group, "kind": kind, "strength": strength}
     with tempfile.TemporaryDirectory() as folder:
-        train(cut, Path(folder) / "run", TrainConfig(max_steps=1, seed=seed, torch_threads=1, refine=plan))
-        evaluation = evaluate_run(Path(folder) / "run", episodes=config.episodes, seed=seed)
-    figures = {n: f["value"] for n, f in evaluation.figures.items()}
-    found = {"clip": name, "group": row["group"], "kind": kind, "strength": strength, "outcome": figures}
-    write_json(path, {"seed": seed, "copies": [found | {"figures": _plain(evaluation.verdict.evidence)}]})
-
-
-def chosen_clips(manifest: Sequence[dict[str, Any]], held_out: set[str], per_group: int) -> list[dict[str, Any]]:
-    """The first clips of each group by name, so many of either half."""
-    counts: Counter[tuple[str, bool]] = Counter()
-    chosen = []
-    for row in sorted(manifest, key=lambda row: row["clip"]):
-        key = (row["group"], Path(row["clip"]).stem in held_out)
-        counts[key] += 1
-        chosen += [row] if counts[key] <= per_group else []
-    return chosen
+        run = Path(folder) / "run"
+        try:
+            train(cut, run, settings)
+            evaluation = evaluate_run(run, episodes=config.episodes, seed=seed)
+        except TouchstoneError as error:  # physics cannot even begin with it
+            row |= {"outcome": {"completion": 0.0}, "failure": str(error), "figures": {}}
+        else:
+            outcome = {name: figure["value"] for name, figure in evaluation.figures.items()}
+            row |= {"outcome": outcome, "figures": _plain(evaluation.verdict.evidence)}
+    write_json(path, {"seed": seed, "copies": [row]})
 
 
 # --- calibration --------------------------------------------------------------------------------------------------
@@ -250,7 +254,7 @@ def chosen_clips(manifest: Sequence[dict[str, Any]], held_out: set[str], per_gro
 def kinematic_calibration(training: Sequence[Row], provenance: dict[str, Any]) -> Calibration:
     """Plausibility fitted on recorded clips and their copies; physics keeps a stated prior until it is measured."""
     figures, real = [row["figures"] for row in training], _real(training)
-    bias, terms = fit_terms(figures, real, sorted(n for n in figures[0] if not n.startswith(("repair", "physics"))))
+    bias, terms = fit_terms(figures, real, sorted({name for row in figures for name in row}))
     calibration = Calibration(bias, 0.0, 0.0, terms, PRIOR, provenance | {"physics": PRIOR_TEXT})
     seen = [calibration.plausibility(f) for f, recorded in zip(figures, real, strict=True) if recorded]
     return replace(calibration, threshold=round(float(np.quantile(seen, FALSE_ALARMS)), 3))
@@ -297,18 +301,19 @@ class JudgeConfig:
 
     Attributes:
         frames: control frames of a clip, around its first contact.
-        per_group: clips of each group and half.
+        clips: how many, in turns among groups and halves.
         copies: kind:strength of what is judged beside the recorded clip.
-        samples, iterations, horizon: of planning; episodes: from perturbed starts.
+        minutes: that planning of a copy may take; what is not reached by then counts as not carried through.
+        episodes: from perturbed starts.
+        refine: the planner.
     """
 
-    frames: int = 75
-    per_group: int = 1
+    frames: int = 60
+    clips: int = 24
     copies: tuple[str, ...] = ("video:1", "drift:1", "float:1", "time_shift:1", "missed_contacts:1")
-    samples: int = RefineConfig.samples
-    iterations: int = RefineConfig.iterations
-    horizon: int = RefineConfig.horizon
+    minutes: float = 1.2
     episodes: int = 8
+    refine: RefineConfig = field(default_factory=RefineConfig)
 
 
 @dataclass(frozen=True)
@@ -319,8 +324,10 @@ class Command:
     """Where the measurements and the result go."""
     part: Literal["kinematic", "physics"] = "kinematic"
     """Figures of the motions alone, or planned and evaluated in physics, too."""
-    strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    strengths: tuple[float, ...] = (0.5, 1.0, 2.0)
     """Of the kinematic part."""
+    frames: int = 150
+    """Control frames of a clip in the kinematic part, around its first contact."""
     seed: int = 0
     """Of corruption, planning and evaluation."""
     jobs: int = 2
@@ -328,17 +335,18 @@ class Command:
     fit: bool = False
     """Fit on the clips that are not held out and write rl/verdict_calibration.json."""
     limit: int | None = None
-    """Only this many clips."""
+    """Only this many clips, in turns among groups and halves."""
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     """The physics part."""
 
     def run(self) -> None:
         """Measure, fit if asked to, and write PART.json and PART.md into the folder."""
         torch.set_num_threads(1)
-        manifest = json.loads((data_folder() / "bench80.json").read_text())["clips"]
-        held_out = split(manifest)
+        entries = read_manifest(data_folder() / "bench80.json").entries
+        held_out = split(entries)
         physics = self.part == "physics"
-        rows = self._judged(manifest, held_out) if physics else self._measured(manifest[: self.limit])
+        turns = in_turns(entries, held_out)[: self.limit]
+        rows = self._judged(turns) if physics else self._measured(turns)
         training = [row for row in rows if row["clip"] not in held_out]
         tested = [row for row in rows if row["clip"] in held_out]
         calibration = self._fitted(training) if self.fit else Calibration.load()
@@ -350,6 +358,10 @@ class Command:
         if physics:
             scores["score"] = lambda row: row["outcome"]["completion"] * calibration.likelihood(row["figures"])
             scores["completion"] = lambda row: row["outcome"]["completion"]
+        else:
+            scores["plausibility without annotation"] = lambda row: calibration.plausibility(
+                row["figures"] | row["anew"]
+            )
         tables = {name: table(tested, score) for name, score in scores.items()}
         settings = json.loads(json.dumps(asdict(self), default=str))
         result = {"settings": settings, "held_out": tables, "magnitudes": _magnitudes(rows)}
@@ -358,20 +370,19 @@ class Command:
         write_text(self.folder / f"{self.part}.md", text)
         print(text)
 
-    def _measured(self, manifest: Sequence[dict[str, Any]]) -> list[Row]:
+    def _measured(self, entries: Sequence[Entry]) -> list[Row]:
         folder = self.folder / "kinematic"
-        paths = {folder / f"{Path(row['clip']).stem}.json": row for row in manifest}
-        tasks = [(row, path, self.strengths, self.seed) for path, row in paths.items()]
+        tasks = [(e, folder / f"{e.name}.json", self.strengths, self.frames, self.seed) for e in entries]
         return _resumed(measure_clip, tasks, self.jobs)
 
-    def _judged(self, manifest: Sequence[dict[str, Any]], held_out: set[str]) -> list[Row]:
+    def _judged(self, entries: Sequence[Entry]) -> list[Row]:
         pairs = [name.partition(":") for name in self.judge.copies]
         copies = [("real", 0.0), *((kind, float(strength or 1.0)) for kind, _, strength in pairs)]
         tasks = []
-        for row in chosen_clips(manifest, held_out, self.judge.per_group)[: self.limit]:
+        for entry in entries[: self.judge.clips]:
             for kind, strength in copies:
-                path = self.folder / "physics" / f"{Path(row['clip']).stem}-{kind}-{strength:g}.json"
-                tasks.append((row, path, (kind, strength), self.seed, self.judge))
+                path = self.folder / "physics" / f"{entry.name}-{kind}-{strength:g}.json"
+                tasks.append((entry, path, (kind, strength), self.seed, self.judge))
         return _resumed(judge_copy, tasks, self.jobs)
 
     def _fitted(self, training: Sequence[Row]) -> Calibration:
@@ -390,15 +401,17 @@ class Command:
 
 
 def _resumed(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]], jobs: int) -> list[Row]:
-    """Do what is not there yet (its file is a task's second entry), in random order, and read everything."""
+    """Do what is not there yet (its file is a task's second entry), in order, and read everything."""
     waiting = [task for task in tasks if not task[1].exists()]
     for folder in {task[1].parent for task in tasks}:
         folder.mkdir(parents=True, exist_ok=True)
     if waiting:
-        run_all(work, [waiting[i] for i in np.random.default_rng(0).permutation(len(waiting))], jobs)
+        run_all(work, waiting, jobs)
     rows = [row for task in tasks for row in json.loads(task[1].read_text())["copies"]]
     for row in rows:
-        row["figures"] = {name: np.nan if value is None else value for name, value in row["figures"].items()}
+        for part in ("figures", "anew"):
+            if part in row:
+                row[part] = {name: np.nan if value is None else value for name, value in row[part].items()}
     return rows
 
 

@@ -48,7 +48,7 @@ _HAND_JOINTS = {
     side: [j for j, n in enumerate(JOINT_NAMES) if n == f"{side}_wrist" or (j in skeleton.FINGER_JOINTS and side in n)]
     for side in ("left", "right")
 }
-_HAND_KEYPOINTS = {side: np.flatnonzero(np.isin(KEYPOINT_JOINTS, joints)) for side, joints in _HAND_JOINTS.items()}
+HAND_KEYPOINTS = {side: np.flatnonzero(np.isin(KEYPOINT_JOINTS, joints)) for side, joints in _HAND_JOINTS.items()}
 
 
 class Measure(NamedTuple):
@@ -157,14 +157,32 @@ class Thing:
         return distance
 
     @functools.cached_property
-    def untouched(self) -> np.ndarray:
-        """bool [T]: no keypoint is within `TOUCH`, and no other object is so near that it could touch this one."""
-        alone: np.ndarray = np.all(self.distance > TOUCH, axis=1)
+    def alone(self) -> np.ndarray:
+        """bool [T]: no other object is so near that it could touch this one."""
+        alone = np.ones(self.person.motion.num_frames, bool)
         for other in self.person.things:
             if other is not self:
                 apart = np.linalg.norm(self.item.position_w - other.item.position_w, axis=-1)
                 alone &= apart > self.shape.bounding_radius + other.shape.bounding_radius
         return alone
+
+    @functools.cached_property
+    def untouched(self) -> np.ndarray:
+        """bool [T]: no keypoint is within `TOUCH`, and no other object could touch this one."""
+        untouched: np.ndarray = np.all(self.distance > TOUCH, axis=1) & self.alone
+        return untouched
+
+    @functools.cached_property
+    def falls(self) -> np.ndarray:
+        """bool [T]: its middle accelerates about as gravity wants; so do the first and last step, which are unknown."""
+        fall = np.linalg.norm(self.person.centered(self.center_w, 2) - GRAVITY, axis=-1)
+        falls: np.ndarray = ~(fall > FALL_TOLERANCE)
+        return falls
+
+    @property
+    def is_round(self) -> bool:
+        """Whether it rolls on by itself."""
+        return not isinstance(self.item.geometry, Mesh) and self.item.geometry.kind in _ROUND
 
     @functools.cached_property
     def speed(self) -> np.ndarray:
@@ -267,7 +285,7 @@ def contact_gap_mm(thing: Thing) -> Measure:
     if motion.contact_labels is not None:
         for column, side in enumerate(_HAND_JOINTS):
             labelled = (motion.contact_labels[:, _HAND_JOINTS[side]] > 0).any(1)
-            gaps[labelled, column] = nearest[labelled][:, _HAND_KEYPOINTS[side]].min(1)
+            gaps[labelled, column] = nearest[labelled][:, HAND_KEYPOINTS[side]].min(1)
     elif motion.object_contact is not None:
         labelled = motion.object_contact > 0
         gaps[labelled, 0] = nearest[labelled].min(1)
@@ -317,8 +335,7 @@ def object_speed_m_s(thing: Thing) -> Measure:
 def object_levitation_s(thing: Thing) -> Measure:
     """Longest time in the air, untouched, without falling as gravity wants."""
     free = thing.person.settled(thing.untouched & (thing.lowest > AIRBORNE))
-    fall = np.linalg.norm(thing.person.centered(thing.center_w, 2) - GRAVITY, axis=-1)
-    return _of_free_object(thing, thing.person.longest(free & (fall > FALL_TOLERANCE)))
+    return _of_free_object(thing, thing.person.longest(free & ~thing.falls))
 
 
 def object_energy_j_kg(thing: Thing) -> Measure:
@@ -340,7 +357,7 @@ def object_energy_j_kg(thing: Thing) -> Measure:
 def object_slide_m_s(thing: Thing) -> Measure:
     """Speed on the floor while untouched, 95th percentile: only what is round goes on by itself."""
     resting = thing.person.settled(thing.untouched & (thing.lowest < AIRBORNE))
-    if not isinstance(thing.item.geometry, Mesh) and thing.item.geometry.kind in _ROUND:
+    if thing.is_round:
         return NOTHING
     speed = np.where(resting, thing.speed, 0.0)
     if not resting.any():

@@ -20,7 +20,7 @@ PRIMITIVE_PARAMETERS: dict[str, tuple[str, ...]] = {
 """What the size of each primitive means, m: a box has full edge lengths, a capsule's length is its straight part."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mesh:
     """A triangle mesh in the object's own frame. vertices [V, 3] m, faces [F, 3] vertex indices; read-only copies."""
 

@@ -185,7 +185,9 @@ class ObjectAsset(Shape):
         return convex.hull_distance(self.hulls, points_b) if self.hulls else self.signed_distance(points_b)
 
 
+@functools.lru_cache(maxsize=8)
 def _surface(geometry: Geometry) -> Surface | None:
+    """Kept for the geometries asked last (the very object, not its like): repair and search trees take seconds."""
     if isinstance(geometry, Primitive):
         return None
     check_mesh(geometry)

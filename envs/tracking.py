@@ -12,6 +12,7 @@ import torch
 
 from envs import observations, terminations
 from envs.clips import Clips, require_alike
+from envs.follower import Follower
 from envs.interaction import InteractionGraph
 from envs.observations import BodyState
 from envs.reached import ReachedStates
@@ -159,11 +160,15 @@ class TrackingTask:
         ahead = torch.as_tensor(self.clips.ahead(np.arange(self.num_frames)[:, None], steps))
         self._waypoints, self._asked = observations.Waypoints.of(self.goals[ahead]), self.required[ahead[:, 0]]
         self._stabiliser = Stabiliser(self.references, hands, self.config.feedback)
+        planned = any(reference.trajectory for reference in self.references)
+        self._follower = Follower(self.references) if planned else None
         n = self.config.num_envs
         self.frames = np.zeros(n, np.int64)
         """[N] reference frame of each environment's present, in the count of all clips."""
         self.begun = np.zeros(n, np.int64)
         self._state = np.zeros((n, self._states0.shape[1]))
+        self._observed_state = self._state.copy()
+        """[N, S] at the instant of the rows, one simulation step before `_state`."""
         begin = self.config.start
         self.reached_states = (
             ReachedStates(
@@ -208,14 +213,28 @@ class TrackingTask:
         if close is not None:
             close()
 
+    @property
+    def observed_states(self) -> np.ndarray:
+        """[N, S] full physics states of the present instant."""
+        return self._observed_state.copy()
+
+    def place(self, states: np.ndarray, frames: np.ndarray) -> None:
+        """Put every environment into a full physics state [N, S] that belongs to a frame [N]."""
+        control, goals = self._targets[frames], self._goal_rows(torch.as_tensor(frames))
+        started = self.sim.start(states, control, self.clips.of_frame[frames])
+        self._state, self._observed_state, self._rows = self._reached(started, states, control, frames, goals)
+        self.frames, self.begun = frames.copy(), frames.copy()
+        self._action = torch.zeros_like(self._action)
+
     def memory(self) -> tuple[np.ndarray, ...]:
         """The present of all environments, for `recall`."""
-        return self._state.copy(), self._rows.numpy().copy(), self.frames.copy(), self._action.numpy().copy()
+        states = self._state.copy(), self._observed_state.copy()
+        return *states, self._rows.numpy().copy(), self.frames.copy(), self._action.numpy().copy()
 
     def recall(self, memory: tuple[np.ndarray, ...]) -> None:
         """Go back to a remembered present."""
-        state, rows, frames, action = memory
-        self._state, self.frames = state.copy(), frames.copy()
+        state, observed, rows, frames, action = memory
+        self._state, self._observed_state, self.frames = state.copy(), observed.copy(), frames.copy()
         self._rows, self._action = torch.as_tensor(rows.copy()), torch.as_tensor(action.copy())
 
     def step(self, action: torch.Tensor, *, renew: bool = True) -> Transition:
@@ -232,7 +251,7 @@ class TrackingTask:
         self.frames, unstable = ahead, torch.as_tensor(result.failed)
         frames = torch.as_tensor(ahead.copy())  # a new episode changes self.frames in place
         goals = self._goal_rows(frames)
-        self._state, self._rows = self._reached(result, self._state, control, ahead, goals)
+        self._state, self._observed_state, self._rows = self._reached(result, self._state, control, ahead, goals)
         state, goal = self.observed, self._layout.split(goals)
         reward, terms = imitation_reward(
             state,
@@ -266,6 +285,8 @@ class TrackingTask:
         answer = self._stabiliser(
             self.observed, self._layout.split(self._goal_rows(now)), then, self.required.index_select(0, now)
         )
+        if self._follower is not None:
+            answer = answer + self._follower(self._observed_state, now)
         residual = answer + self.config.action_scale * action
         return np.asarray(self._targets[ahead] + residual.numpy().astype(np.float64))
 
@@ -292,17 +313,18 @@ class TrackingTask:
 
     def _begin(self, envs: np.ndarray, frames: np.ndarray, *, drawn: bool = False) -> None:
         """Begin episodes at frames [M]: on the reference, disturbed, or where `drawn` from a state physics reached."""
-        state, rows = self._started[frames], self._goal_rows(torch.as_tensor(frames))
+        state, observed = self._started[frames], self._states0[frames]
+        rows = self._goal_rows(torch.as_tensor(frames))
         reached = self.reached_states if drawn else None
         if self.config.start.disturbs or reached is not None:
             begun, control = self._disturbed(self._states0[frames]), self._targets[frames]
             if reached is not None:
                 begun = reached.replace(begun, frames, self.config.start.reached_share, self.rng)
             started = self.sim.start(begun, control, self.clips.of_frame[frames])
-            state, rows = self._reached(started, begun, control, frames, rows)
+            state, observed, rows = self._reached(started, begun, control, frames, rows)
         self.frames[envs] = frames
         self.begun[envs] = frames
-        self._state[envs] = state
+        self._state[envs], self._observed_state[envs] = state, observed
         self._action[torch.as_tensor(envs)] = 0.0
         self._rows = self._rows.index_copy(0, torch.as_tensor(envs), rows)
 
@@ -320,8 +342,10 @@ class TrackingTask:
 
     def _reached(
         self, result: StepResult, before: np.ndarray, control: np.ndarray, frames: np.ndarray, goals: torch.Tensor
-    ) -> tuple[np.ndarray, torch.Tensor]:
-        """States and rows that physics reached; where it failed, the reference's, and the step is kept for replay.
+    ) -> tuple[np.ndarray, np.ndarray, torch.Tensor]:
+        """What physics reached: states, those that were observed, rows; the reference's where it failed.
+
+        Steps that failed are kept for replay.
 
         A ball's turn, which nobody sees and recordings leave out, is in the rows what the reference says it is.
         """
@@ -329,12 +353,14 @@ class TrackingTask:
         if self._unseen is not None:
             rows = torch.where(self._unseen[self.clips.of_frame[frames]], goals, rows)
         if not result.failed.any():
-            return result.state.copy(), rows  # physics will write to its own again
+            return result.state.copy(), result.observed_state.copy(), rows  # physics will write to its own again
         for i in np.flatnonzero(result.failed):
             self.unstable_count += 1
             self.unstable_steps.append(UnstableStep(before[i].copy(), control[i].copy(), int(frames[i])))
         failed = result.failed[:, None]
-        return np.where(failed, self._started[frames], result.state), torch.where(torch.as_tensor(failed), goals, rows)
+        state = np.where(failed, self._started[frames], result.state)
+        observed = np.where(failed, self._states0[frames], result.observed_state)
+        return state, observed, torch.where(torch.as_tensor(failed), goals, rows)
 
     def _observe(self, state: BodyState, frames: torch.Tensor) -> torch.Tensor:
         """[N, D] of N instants and their reference frames [N]."""

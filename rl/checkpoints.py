@@ -72,6 +72,7 @@ def save_training(
         "clip_failure": torch.as_tensor(task.starts.clip_failure),
         "reached_states": {} if task.reached_states is None else task.reached_states.state_dict(),
         "state": torch.as_tensor(task._state),
+        "observed_state": torch.as_tensor(task._observed_state),
         "action": task._action,
         "rows": task._rows,
         "unstable": task.unstable_count,
@@ -119,6 +120,7 @@ def _restore(value: dict[str, Any], model: PPO, env: TrackingVecEnv) -> None:
     if task.reached_states is not None:
         task.reached_states.load_state_dict(value["reached_states"])
     task._state, task._action = value["state"].numpy(), value["action"]
+    task._observed_state = value["observed_state"].numpy()
     task._rows = value["rows"]
     task.unstable_count = value["unstable"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from envs.tracking import TaskConfig
+from rl.lqr import LqrConfig
 from rl.refine import RefineConfig
 from sim.retarget import RetargetConfig
 from sim.scene import SceneConfig
@@ -75,6 +76,7 @@ class TrainConfig:
         mastery: early stop.
         learn: whether PPO follows planning; without it, what planning found is judged.
         refine: planning that corrects the references' PD targets before learning; its steps count.
+        lqr: feedback around what was planned; its steps count, too.
         ppo, task, scene, retarget: see their classes.
     """
 
@@ -87,6 +89,7 @@ class TrainConfig:
     learn: bool = True
     mastery: MasteryConfig = field(default_factory=MasteryConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
+    lqr: LqrConfig = field(default_factory=LqrConfig)
     ppo: PpoConfig = field(default_factory=PpoConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     scene: SceneConfig = field(default_factory=SceneConfig)

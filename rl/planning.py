@@ -17,7 +17,8 @@ from typing import NamedTuple
 import torch
 
 from rl.config import TrainConfig
-from rl.refine import load_corrections, refine, refined, save_corrections
+from rl.lqr import regulate
+from rl.refine import load_corrections, load_trajectory, refine, refined, save_corrections
 from rl.runs import ClipFolder
 from sim.errors import RunError
 from sim.files import write_json
@@ -46,7 +47,9 @@ def read_planned(clip: ClipFolder) -> Planned | None:
 
 def with_plan(clip: ClipFolder, reference: Reference) -> Reference:
     """The reference with what planning added to its PD targets, where there is a plan."""
-    return refined(reference, load_corrections(clip.corrections)) if clip.corrections.exists() else reference
+    if not clip.corrections.exists():
+        return reference
+    return refined(reference, load_corrections(clip.corrections), load_trajectory(clip.corrections))
 
 
 def plan_clips(
@@ -99,8 +102,13 @@ def plan_clip(
     plan = refine(
         reference, config.task, config.refine, seed=config.seed, max_seconds=max_seconds, on_steps=on_steps
     )  # fmt: skip
-    save_corrections(clip.corrections, plan.corrections)
-    planned = Planned(plan.steps, round(time.perf_counter() - began, 2), plan.reached, len(reference.qpos))
+    trajectory, steps = None, plan.steps
+    if config.lqr.on:
+        count = None if on_steps is None else lambda more: on_steps(plan.steps + more)
+        trajectory, more = regulate(refined(reference, plan.corrections), config.task, config.lqr, on_steps=count)
+        steps += more
+    save_corrections(clip.corrections, plan.corrections, trajectory)
+    planned = Planned(steps, round(time.perf_counter() - began, 2), plan.reached, len(reference.qpos))
     write_json(clip.planning, planned._asdict())
     return planned
 

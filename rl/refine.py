@@ -23,6 +23,7 @@ from envs.tracking import TaskConfig, TrackingTask
 from sim.errors import RunError
 from sim.files import atomic_path
 from sim.retarget import Reference
+from sim.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -71,24 +72,43 @@ class Refinement:
     reached: int
 
 
-def refined(reference: Reference, corrections: np.ndarray) -> Reference:
-    """The reference with corrected PD targets."""
-    return dataclasses.replace(reference, targets=reference.targets + corrections)
+def refined(reference: Reference, corrections: np.ndarray, trajectory: Trajectory | None = None) -> Reference:
+    """The reference with corrected PD targets, and the way back to what physics shows with them."""
+    return dataclasses.replace(reference, targets=reference.targets + corrections, trajectory=trajectory)
 
 
-def save_corrections(path: Path, corrections: np.ndarray) -> None:
-    """Write corrections [T, A] as .npz, atomically."""
+def save_corrections(path: Path, corrections: np.ndarray, trajectory: Trajectory | None = None) -> None:
+    """Write corrections [T, A], and the trajectory where there is one, as .npz, atomically."""
+    arrays = {"corrections": corrections}
+    if trajectory is not None:
+        gains = trajectory.gains.astype(np.float16)  # a thousandth of a gain is nothing, half a file is much
+        arrays |= {"states": trajectory.states, "gains": gains, "limit": np.array(trajectory.limit)}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, corrections=corrections)
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def load_corrections(path: Path) -> np.ndarray:
     """Read what `save_corrections` wrote. Raises RunError for a damaged file."""
+    return _load(path)["corrections"]
+
+
+def load_trajectory(path: Path) -> Trajectory | None:
+    """Read the trajectory that `save_corrections` wrote, if any. Raises RunError for a damaged file."""
+    arrays = _load(path)
+    if "gains" not in arrays:
+        return None
+    return Trajectory(arrays["states"], arrays["gains"].astype(np.float32), float(arrays["limit"]))
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return np.asarray(archive["corrections"])
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+        if "corrections" not in arrays:
+            raise KeyError("corrections")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(f"{path}: damaged; begin the run anew in another folder ({error})") from error
+    return arrays
 
 
 def refine(

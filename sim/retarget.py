@@ -17,6 +17,7 @@ from sim.launch import Flight, LaunchConfig, fit_launches
 from sim.motion import Motion, MotionObject
 from sim.scene import Scene, SceneConfig, build_scene, motion_to_qpos, velocities
 from sim.subject import default_offsets
+from sim.trajectory import Trajectory
 
 CONTROL_HZ = 30
 
@@ -86,6 +87,7 @@ class Reference:
         scene: the compiled scene.
         qpos: [T, nq]; qvel: [T, nv]; targets: [T, nu] rad, PD targets with feedforward.
         report: what changed.
+        trajectory: what physics has shown with these targets, and the way back to it; None until something was planned.
     """
 
     motion: Motion
@@ -95,6 +97,7 @@ class Reference:
     qvel: np.ndarray
     targets: np.ndarray
     report: RetargetReport
+    trajectory: Trajectory | None = None
 
     @property
     def states(self) -> np.ndarray:

@@ -191,7 +191,7 @@ def test_the_longest_episode_ends_one(make_task: Make) -> None:
 
 
 def test_a_broken_limit_fails_is_named_and_learned(make_task: Make) -> None:
-    task = make_task(termination=TerminationConfig(body_distance=0.0, object_distance=1e-7))
+    task = make_task(termination=TerminationConfig(0.0, object_distance=1e-7, object_angle=0.0))
     before = task.starts.failure_rate.copy()
     task.reset(np.full(4, 25))
     step = task.step(torch.zeros(4, task.num_actions))
@@ -203,7 +203,7 @@ def test_a_broken_limit_fails_is_named_and_learned(make_task: Make) -> None:
 
 
 def test_failing_at_the_clips_end_is_a_failure(make_task: Make) -> None:
-    task = make_task(termination=TerminationConfig(body_distance=0.0, object_distance=1e-7))
+    task = make_task(termination=TerminationConfig(0.0, object_distance=1e-7, object_angle=0.0))
     task.reset(np.full(4, 38))
     step = task.step(torch.zeros(4, task.num_actions))
     assert step.failed.all()

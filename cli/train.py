@@ -145,7 +145,7 @@ class Command:
             raise
         failed = len(experiment.failures.lines)
         note = f"; {failed} could not be carried out, see {experiment.failures.path}" if failed else ""
-        sys.stdout.write(f"done{note}. Next: touchstone report --help\n")
+        sys.stdout.write(f"done{note}. Next: touchstone report --manifest {self.output}\n")
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -47,7 +47,7 @@ class Calibration:
 
     Attributes:
         bias: log-odds of a clip whose kinematic figures are all neutral; physical_bias: what neutral physics adds.
-        threshold: plausibility (kinematics alone) that 90 % of the recorded training clips exceed.
+        threshold: plausibility (kinematics alone) that 95 % of the recorded training clips exceed.
         kinematic, physical: terms of the source motion, and of how physics departed from it.
         provenance: which command, clips, seeds and counts gave the numbers.
     """

@@ -6,13 +6,13 @@ source is measured at control rate, so that frame rates compare; every figure is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from sim import audit, metrics, rotations
-from sim.audit_checks import AIRBORNE, HAND_KEYPOINTS, RESTING_SPEED, SOLES, TOUCH, Person, Thing
+from sim.audit_checks import AIRBORNE, HAND_KEYPOINTS, RESTING_SPEED, SOLES, Person, Thing
 from sim.metrics import MM
 from sim.motion import Motion
 from sim.retarget import Reference, RetargetReport
@@ -25,19 +25,33 @@ _REACH = 0.15
 """m within which a keypoint may be what carries it."""
 _LOW = 0.15
 """m under which an object that rests should be on the floor."""
-_DEEP = 0.02
-"""m inside an object: more than skin gives way, and than body models err."""
 _HANDLED = 0.3
 """m within which a hand may be what moves an object, when that may be shown too late or too soon."""
 _LONGEST_SHIFT = 0.4
 """s, of an object against the hands, that is looked for."""
 _HANDS = np.concatenate(list(HAND_KEYPOINTS.values()))
 
+WORDS = {name: text for checks in (audit.PERSON_CHECKS, audit.OBJECT_CHECKS) for name, (_, text) in checks.items()} | {
+    "sink_mm": "body under the floor, median",
+    "floor_wander_mm": "body rises and sinks over the floor",
+    "quiet_jerk_m_s3": "body jitters while it is calm",
+    "support_speed_m_s": "no foot rests, speed of the slower one",
+    "object_quiet_jerk_m_s3": "object jitters while it is calm",
+    "object_rest_mm": "object that lies still is off the floor",
+    "carry_slip_m_s": "moving object slips past whatever is near",
+    "shift_s": "object out of time with the hands",
+}
+"""Figures of the source by name, in words."""
+
+
+def in_words(name: str, value: float) -> str:
+    """A figure of the source for people: `standing feet slide, mean: 0.21 m/s`."""
+    return f"{WORDS.get(name, name)}: {value:.3g} {audit.unit_of(name)}".rstrip()
+
 
 def source_evidence(source: Motion) -> dict[str, float]:
     """Figures of a motion at control rate by name, the worst of its objects; NaN where nothing could be measured."""
     person = Person(source)
-    movable = [thing for thing in person.things if not thing.item.is_static]
     figures = {name: _number(check(person).value) for name, (check, _) in audit.PERSON_CHECKS.items()}
     for name, (check, _) in audit.OBJECT_CHECKS.items():
         figures[name] = _worst([_number(check(thing).value) for thing in person.things])
@@ -49,10 +63,8 @@ def source_evidence(source: Motion) -> dict[str, float]:
         "object_quiet_jerk_m_s3": _worst([_quiet(person, t.center_w[:, None]) for t in person.things]),
         "object_rest_mm": _worst([_rest_height(thing) for thing in person.things]),
         "carry_slip_m_s": _worst([_carry_slip(thing) for thing in person.things]),
+        "shift_s": _worst([_shift(thing) for thing in person.things if not thing.item.is_static]),
     }
-    for part in (_depths, _support_gaps, _shift):
-        found = [part(thing) for thing in movable]
-        figures |= {name: _worst([row[name] for row in found]) for name in _NAMES[part]}
     return figures
 
 
@@ -138,40 +150,11 @@ def _carry_slip(thing: Thing) -> float:
     return float(np.percentile(slip[carried], 75)) if carried.any() and not item.is_static else float("nan")
 
 
-def _depths(thing: Thing) -> dict[str, float]:
-    """While anything of the body is near: how deep it is inside, all of it and without the hands, and how often.
-
-    Means, where the audit's figure is the deepest frame's: one bad frame is noise, a body in a table is not.
-    """
-    near = thing.distance.min(1) < TOUCH
-    if not near.any():
-        return dict.fromkeys(_NAMES[_depths], float("nan"))
-    depth = np.maximum(-thing.distance[near], 0.0)
-    deepest, body = depth.max(1), np.delete(depth, _HANDS, axis=1).max(1)
-    return {
-        "depth_mm": float(deepest.mean()) * MM,
-        "depth_share": float((deepest > _DEEP).mean()),
-        "body_depth_mm": float(body.mean()) * MM,
-    }
-
-
-def _support_gaps(thing: Thing) -> dict[str, float]:
-    """While something must hold or push an object: to the nearest keypoint, 75th percentile, and hand's, median."""
-    held = _held(thing)
-    if not held.any():
-        return dict.fromkeys(_NAMES[_support_gaps], float("nan"))
-    gap = np.maximum(thing.distance[held], 0.0) * MM
-    return {
-        "support_gap_mm": float(np.percentile(gap.min(1), 75)),
-        "hand_gap_mm": float(np.median(gap[:, _HANDS].min(1))),
-    }
-
-
-def _shift(thing: Thing) -> dict[str, float]:
-    """By how much less the hands would slip, m/s, were the object's path moved in time, and how far, s.
+def _shift(thing: Thing) -> float:
+    """How far an object's path must be moved in time, s, either way, for the hands to slip the least.
 
     The slip is the speed, seen from the moving object, of the hand that slips less; mean over the frames in which the
-    object moves, does not fall, and has a hand near. Nothing is gained in recorded motion but noise.
+    object moves, does not fall, and has a hand near.
     """
     person, item, frames = thing.person, thing.item, thing.person.motion.num_frames
     most = round(_LONGEST_SHIFT * person.motion.fps)
@@ -180,7 +163,7 @@ def _shift(thing: Thing) -> dict[str, float]:
     handled[:most] = handled[max(frames - most - 1, 0) :] = False
     rows = np.flatnonzero(handled)
     if len(rows) < most:
-        return dict.fromkeys(_NAMES[_shift], float("nan"))
+        return float("nan")
     lags = np.arange(-most, most + 1)
     poses = rows + lags[:, None]
 
@@ -191,8 +174,7 @@ def _shift(thing: Thing) -> dict[str, float]:
         return moved
 
     slip = np.linalg.norm(seen(1) - seen(0), axis=-1).min(-1).mean(-1) * person.motion.fps
-    best = int(slip.argmin())
-    return {"shift_gain_m_s": float(slip[most] - slip[best]), "shift_s": abs(float(lags[best])) / person.motion.fps}
+    return abs(float(lags[slip.argmin()])) / person.motion.fps
 
 
 def _held(thing: Thing) -> np.ndarray:
@@ -200,10 +182,3 @@ def _held(thing: Thing) -> np.ndarray:
     moves = (thing.speed > _CARRY_SPEED) & (not thing.is_round)
     off = (thing.lowest > AIRBORNE) | moves
     return thing.person.settled(off & ~thing.falls & thing.alone)
-
-
-_NAMES: dict[Callable[[Thing], dict[str, float]], tuple[str, ...]] = {
-    _depths: ("depth_mm", "depth_share", "body_depth_mm"),
-    _support_gaps: ("support_gap_mm", "hand_gap_mm"),
-    _shift: ("shift_gain_m_s", "shift_s"),
-}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rl.calibration import Calibration
+from rl.evidence import in_words
 
 
 @dataclass(frozen=True)
@@ -148,4 +149,4 @@ def _optional(value: float, ok: bool, text: str) -> tuple[bool, str] | None:
 def _culprits(calibration: Calibration, figures: Mapping[str, float]) -> str:
     """The kinematic figures that cost the most, in words."""
     worst = calibration.worst(figures)
-    return "; worst: " + ", ".join(f"{name} {value:.3g}" for name, value in worst) if worst else ""
+    return "".join(f"; {in_words(name, value)}" for name, value in worst)

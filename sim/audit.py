@@ -148,10 +148,14 @@ def audit(motion: Motion, config: AuditConfig | None = None) -> Audit:
     return Audit(tuple(findings), motion.num_frames, motion.fps)
 
 
+def unit_of(name: str) -> str:
+    """The unit that a figure's name ends in; nothing where it ends in none."""
+    return UNITS.get(max((ending for ending in UNITS if name.endswith(ending)), key=len, default=""), "")
+
+
 def _finding(subject: str, name: str, measure: Measure, config: AuditConfig, explanation: str) -> Finding:
-    unit = UNITS[max((ending for ending in UNITS if name.endswith(ending)), key=len)]
     warn, fail = getattr(config, name)
-    return Finding(subject, name, measure.value, unit, warn, fail, measure.frame, explanation)
+    return Finding(subject, name, measure.value, unit_of(name), warn, fail, measure.frame, explanation)
 
 
 assert {f.name for f in fields(AuditConfig)} == {*PERSON_CHECKS, *OBJECT_CHECKS}

@@ -124,8 +124,8 @@ def judge(
         _optional(
             plausibility,
             plausibility >= calibrated.threshold,
-            f"the motion itself is plausible to {plausibility:.2f} (limit {calibrated.threshold:.2f}"
-            f"{_culprits(calibrated, known)})",
+            f"the source motion looks recorded, not corrupted: plausibility {plausibility:.2f} "
+            f"(limit {calibrated.threshold:.2f}){_culprits(calibrated, known, plausibility)}",
         ),
     )
     held = [check for check in checks if check is not None]
@@ -146,7 +146,7 @@ def _optional(value: float, ok: bool, text: str) -> tuple[bool, str] | None:
     return None if np.isnan(value) else (ok, text)
 
 
-def _culprits(calibration: Calibration, figures: Mapping[str, float]) -> str:
-    """The kinematic figures that cost the most, in words."""
-    worst = calibration.worst(figures)
-    return "".join(f"; {in_words(name, value)}" for name, value in worst)
+def _culprits(calibration: Calibration, figures: Mapping[str, float], plausibility: float) -> str:
+    """The kinematic figures that cost the most, in words, where the source is not plausible."""
+    worst = calibration.worst(figures) if plausibility < calibration.threshold else []
+    return "; against it: " + ", ".join(in_words(name, value) for name, value in worst) if worst else ""

@@ -80,12 +80,13 @@ def test_a_worse_figure_never_raises_the_score() -> None:
 
 def test_an_implausible_motion_is_not_physical_even_if_it_is_tracked() -> None:
     """Log-odds 1 - log(1 + 990/10) = 1 - log 100: plausible to 0.026, below the limit of 0.2."""
+    text = "the source motion looks recorded, not corrupted: plausibility"
     verdict = judge(**GOOD, evidence={"float_mm": 990.0}, config=LIMITS, calibration=BY_HAND)
     assert verdict.label == "partly physical"
-    assert "fails: the motion itself is plausible to 0.03 (limit 0.20; worst: float_mm 990)" in verdict.reasons
+    assert f"fails: {text} 0.03 (limit 0.20); against it: body over the floor, median: 990 mm" in verdict.reasons
     sound = judge(**GOOD, evidence={"float_mm": 0.0}, config=LIMITS, calibration=BY_HAND)
     assert sound.label == "physical"
-    assert "holds: the motion itself is plausible to 0.73 (limit 0.20)" in sound.reasons
+    assert f"holds: {text} 0.73 (limit 0.20)" in sound.reasons
 
 
 def test_without_object_and_contact_the_body_alone_is_judged() -> None:

@@ -4,6 +4,9 @@
     python -m benchmarks.mjx_parity --object ball --precision double --num-envs 2 --steps 4
 
 Seconds are of the wall clock and, in brackets, of the process on all its threads, which a busy machine does not spoil.
+
+The humanoid starts half a millimetre deep in the floor. A reference puts its soles exactly upon it, where rounding
+decides (by 1e-16 m) whether a foot touches in the first simulation step; that alone parts the two by 0.03 rad.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ from sim.batch.mjx import MjxBatchSim
 from sim.geometry import Primitive
 from sim.retarget import CONTROL_HZ, retarget
 from sim.scene import Scene
+
+ROOT_Z, DEPTH = 3, 5e-4
+"""Column of a state, m; m."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Command:
         mjx = MjxBatchSim(scene.model, substeps=substeps, width=self.num_envs, precision=self.precision)
         frames = np.linspace(0, len(reference.states) - 1, self.num_envs).astype(int)
         state, control = reference.states[frames], reference.targets[frames]
+        state[:, ROOT_Z] -= DEPTH
         _timed("mjx: first call, with compilation", lambda: mjx.step(state, control))
         count = self.num_envs * self.steps
         for name, sim in (("mjx", mjx), ("cpu, one thread", cpu)):

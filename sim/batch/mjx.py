@@ -8,6 +8,7 @@ What differs from `mujoco.rollout`, all of it measured by `python -m benchmarks.
   edge or corner where MuJoCo has four; `_plane_box` finds MuJoCo's.
 - Boxes against boxes and capsules, and meshes against all, still meet by MJX's algorithms: the contact points are
   others than MuJoCo's, and with them the forces, where the humanoid touches such an object.
+- MuJoCo's `implicitfast` takes the gyroscopic term of a tumbling free body into its implicit step, MJX does not.
 - Every pair of shapes that may collide costs constraint rows at all times, touching or not.
 
 Solver warm starts begin at zero in every control step, as they do in `mujoco.rollout`, so that a state alone, without

@@ -43,7 +43,8 @@ class RefineConfig:
             than the one before, looks `lookahead` frames farther ahead and samples one round more.
         stray: limits beyond which a plan that is carried out counts as failing for the first `stray_retries` attempts:
             what is lost in a look-ahead's blind spot (a grip, a table that turns) is not won back later.
-        patience: nothing is tried anew when so many times the steps of a pass without failures have been spent.
+        patience: nothing is tried anew when so many times the steps of a pass without failures have been spent, half of
+            them where a plan only strays.
     """
 
     iterations: int = 2
@@ -58,9 +59,9 @@ class RefineConfig:
     retries: int = 5
     retreat: int = 16
     lookahead: int = 8
-    stray: TerminationConfig = field(default_factory=lambda: TerminationConfig(0.15, 0.15, 0.35, 0.1))
+    stray: TerminationConfig = field(default_factory=lambda: TerminationConfig(0.15, 0.15, 0.5, 0.1))
     stray_retries: int = 2
-    patience: float = 4.0
+    patience: float = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +168,7 @@ class _Planner:
                 reached, best = frame, self.plan.clone()
             strayed &= frame > settled
             tries = config.stray_retries if alive else config.retries
-            if (strayed or not alive) and attempt < tries and self._patient:
+            if (strayed or not alive) and attempt < tries and self._patient(0.5 if alive else 1.0):
                 attempt, trouble = attempt + 1, max(frame, trouble)
                 frame = self._retreat(frame - attempt * config.retreat)
             elif not alive:
@@ -182,12 +183,11 @@ class _Planner:
         corrections[1 : reached + 1] = task.config.action_scale * best[:reached].numpy()
         return Refinement(corrections, self.steps, reached)
 
-    @property
-    def _patient(self) -> bool:
-        """Whether control steps are left to try anything anew."""
+    def _patient(self, share: float) -> bool:
+        """Whether control steps are left to try anything anew, of a share of all."""
         c = self.config
         once = c.samples * (c.iterations * c.horizon / c.carried_out + 1) * self.task.num_frames
-        return self.steps < c.patience * once
+        return self.steps < share * c.patience * once
 
     def _advance(self, frame: int, attempt: int) -> tuple[int, bool, bool]:
         """Improve the plan and carry out its next piece: the frame that was reached, whether alive, whether astray."""

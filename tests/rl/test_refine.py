@@ -88,8 +88,9 @@ def test_where_a_plan_fails_it_goes_back_and_tries_harder(stumble: Reference) ->
 def test_a_plan_that_strays_is_made_anew_before_it_fails(stumble: Reference) -> None:
     """With wide limits nothing fails; counting half of the body's as failing spends more steps and stays nearer."""
     task = dataclasses.replace(TASK, termination=TerminationConfig(body_distance=0.12, object_distance=0.5))
+    patient = dataclasses.replace(SMALL, patience=100.0)
     loose, strict = (
-        refine(stumble, task, dataclasses.replace(SMALL, stray=s)) for s in (NEVER, TerminationConfig(0.06, 0.0))
+        refine(stumble, task, dataclasses.replace(patient, stray=s)) for s in (NEVER, TerminationConfig(0.06, 0.0))
     )
     assert strict.steps > loose.steps
 

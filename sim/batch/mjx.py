@@ -207,7 +207,8 @@ def _collisions_as_in_mujoco() -> Iterator[None]:
 def _plane_box(plane: Any, box: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Distances [4], points [4, 3] and frames [4, 3, 3] of the box's lowest corners (`mjc_PlaneBox`)."""
     normal = plane.mat[:, 2]
-    corners = (_CORNERS * box.size) @ box.mat.T
+    # A NumPy constant would keep the precision of whoever traced it first.
+    corners = (jnp.asarray(_CORNERS, box.size.dtype) * box.size) @ box.mat.T
     heights = corners @ normal
     _, lowest = jax.lax.top_k(-heights, 4)
     distance = (box.pos - plane.pos) @ normal + heights[lowest]

@@ -16,6 +16,7 @@ from rl import groups
 from rl.config import TrainConfig
 from rl.evaluate import evaluate_run
 from rl.groups import Experiment, Failures, Plan, Watcher
+from rl.lqr import LqrConfig
 from rl.manifest import Manifest, read_manifest
 from rl.record import read_record
 from rl.refine import RefineConfig
@@ -112,7 +113,7 @@ def test_an_experiment_from_its_beginning_to_its_end(manifest: Manifest, tiny: T
 
 def test_a_killed_experiment_goes_on_where_it_was(manifest: Manifest, tiny: Tiny, tmp_path: Path) -> None:
     """Stopped while the second clip is planned, then while learning; the end is that of an undisturbed one."""
-    config = tiny(max_steps=700, refine=PLAN)
+    config = tiny(max_steps=700, refine=PLAN, lqr=LqrConfig(on=False))
     train({e.name: Motion.load(e.clip) for e in plan(manifest).groups["push"] if e.name != "broken"},
           tmp_path / "whole", config)  # fmt: skip
 

@@ -68,7 +68,7 @@ class TrainConfig:
 
     Attributes:
         max_steps: control steps over all environments.
-        max_minutes: of wall time, planning included; 0 is unlimited.
+        max_minutes: of wall time, planning included, its feedback not; 0 is unlimited.
         seed: of network, actions and start states.
         torch_threads: for the learner; 0 takes all cores.
         evaluate_every: control steps between evaluations from frame 0.

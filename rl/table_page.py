@@ -106,9 +106,12 @@ def _header(table: Table, folder: Path) -> str:
     facts = [
         folder.resolve().name,
         f"{len(table.clips)} clips in {len(table.groups)} groups",
-        f"{len(table.settings)} rewards",
+        f"{len(table.settings)} reward{'s' if len(table.settings) != 1 else ''}",
         f"{len(table.seeds)} seed{'s' if len(table.seeds) != 1 else ''}",
     ]
+    missing = sum(table.row(setting).missing for setting in table.settings)
+    if missing:  # the headline figures below leave them out
+        facts.append(f"{missing} missing")
     return (
         f"<header><h1>{escape(table.name)}: rewards, groups, seeds</h1><p>{escape(' · '.join(facts))}</p>"
         '<span class="spacer"></span><button data-part="theme" aria-label="Light or dark">Light / dark</button>'

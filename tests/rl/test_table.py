@@ -243,3 +243,17 @@ def test_the_verb_tabulates_what_is_there_without_running(full: Path, capsys: py
 def test_the_verb_needs_one_thing_to_report(command: Command) -> None:
     with pytest.raises(RunError, match="name one run folder, or a manifest"):
         command.run()
+
+
+def test_the_page_says_at_its_head_what_its_figures_leave_out(tmp_path: Path, evaluate: Evaluate) -> None:
+    plan(tmp_path, {"push": ["a", "b"]}, ("TR",), (0, 1))
+    evaluate("TR", "push", 0, "a", 10.0)
+    head = write_table(tmp_path)[2].read_text().split("</header>")[0]
+    assert "1 reward ·" in head
+    assert "3 missing" in head
+
+
+def test_a_page_that_leaves_nothing_out_says_so_by_silence(full: Path) -> None:
+    head = write_table(full)[2].read_text().split("</header>")[0]
+    assert "2 rewards ·" in head
+    assert "missing" not in head

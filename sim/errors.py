@@ -18,12 +18,20 @@ class FormatError(TouchstoneError):
     """A file does not hold what its layout promises."""
 
 
+class AnnotationError(TouchstoneError):
+    """Annotated points break their contract. The message names the row."""
+
+
 class AssetError(TouchstoneError):
     """An object mesh or a body model cannot be used."""
 
 
 class SimulationError(TouchstoneError):
     """Physics could not be set up or went wrong."""
+
+
+class ReconstructionError(TouchstoneError):
+    """A video, camera or annotation does not determine a motion."""
 
 
 class RunError(TouchstoneError):

@@ -197,3 +197,39 @@ def test_jerk_and_jitter_reproduce_the_peers_table(data: Path) -> None:
         positions = clip[1:, 162:318].double().numpy().reshape(-1, 52, 3)[:, metrics.PEER_JOINTS]
         assert metrics.mean_jerk(positions, 30.0) == pytest.approx(float(row["reference_jerk_m_s3"]), abs=0.0501)
         assert metrics.jitter(positions) == pytest.approx(float(row["reference_jitter_mm"]), abs=0.00501)
+
+
+def test_chamfer_sums_both_ways_by_hand() -> None:
+    points = np.array([[0.0, 0, 0], [0.003, 0, 0]])
+    reference = np.array([[0.0, 0, 0.001]])
+    forth, back = (1 + np.sqrt(10)) / 2, 1.0
+    assert metrics.chamfer_distance(points, reference) == pytest.approx(forth + back)
+    both = metrics.chamfer_per_frame(np.stack((points, reference[[0, 0]])), np.stack((reference, reference)))
+    np.testing.assert_allclose(both, [forth + back, 0.0])
+
+
+def test_two_draws_of_one_surface_are_as_far_apart_as_the_docstring_says() -> None:
+    rng = np.random.default_rng(0)
+    a, b = np.pad(rng.random((2, metrics.CHAMFER_POINTS, 2)), ((0, 0), (0, 0), (0, 1)))
+    assert metrics.chamfer_distance(a, b) == pytest.approx(7.07, rel=0.05)
+
+
+def test_rigid_chamfer_agrees_with_the_plain_one_in_the_world() -> None:
+    rng = np.random.default_rng(1)
+    points, reference = rng.normal(size=(2, 60, 3))
+    turns = rotations.from_rotvec(rng.normal(size=(2, 4, 3)))
+    places = rng.normal(size=(2, 4, 3))
+    world = [rotations.rotate(turns[i, :, None], (points, reference)[i]) + places[i, :, None] for i in (0, 1)]
+    fast = metrics.rigid_chamfer_per_frame(points, places[0], turns[0], reference, places[1], turns[1])
+    np.testing.assert_allclose(fast, metrics.chamfer_per_frame(*world))
+
+
+def test_rotation_error_up_to_symmetry() -> None:
+    def about_z(degrees: float) -> np.ndarray:
+        return rotations.from_rotvec(np.radians(degrees) * np.array([[0.0, 0, 1]]))
+
+    table = np.concatenate([about_z(d) for d in (0, 90, 180, 270)])
+    tilt = rotations.from_rotvec(np.array([[0.3, -0.2, 0.1]]))
+    turned = rotations.multiply(tilt, about_z(93.0))
+    np.testing.assert_allclose(metrics.symmetric_rotation_error_per_frame(turned, tilt, table), [3.0], atol=1e-6)
+    np.testing.assert_allclose(metrics.symmetric_rotation_error_per_frame(turned, tilt, table[:1]), [93.0], atol=1e-6)

@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup assets demo test lint bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    set up, then the whole way on one clip: motion, policy, verdict, report (runs/demo/report.html)'
 	@echo 'make test    set up, then ruff, mypy, lint-imports and pytest'
+	@echo 'make assets  fetch the detector weights that video needs (54 MB, once; part of the set-up)'
 	@echo 'make lint    ruff, mypy and lint-imports alone'
 	@echo 'make bench   how to repeat the measurements'
 	@echo 'make clean   remove .venv and the tools'"'"' caches; runs/ stays'
@@ -29,7 +30,12 @@ $(READY): pyproject.toml constraints.txt
 	@echo 'Setting up $(VENV) (once; some minutes, mostly torch) ...'
 	$(PIP) install -c constraints.txt torch hatchling editables
 	$(PIP) install -c constraints.txt --no-build-isolation -e '.[dev,mjx]'
+	@$(MAKE) --no-print-directory assets || echo 'Everything but video works without them.' >&2
 	@touch $@
+
+# The weights of the pose detector that `touchstone reconstruct` uses (54 MB, once); kept outside of .venv.
+assets:
+	@$(BIN)/python -m recon.assets
 
 demo: $(READY)
 	$(BIN)/touchstone demo $(ARGS)

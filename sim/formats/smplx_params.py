@@ -118,6 +118,43 @@ def read(content: Mapping[str, Any], *, up: Up = "y", body: Path | None = None) 
     )
 
 
+def parameters(motion: Motion, *, up: Up = "y", pelvis: np.ndarray = NEUTRAL_PELVIS) -> dict[str, np.ndarray]:
+    """The inverse of `read`: a motion's pose as SMPL-X parameters by name, in a world whose `up` axis points up.
+
+    Args:
+        motion: with the standard skeleton. Its bones do not go along: SMPL-X makes its own from `betas`.
+        pelvis: [3] m, where the target model's pelvis rests, SMPL's axes.
+
+    Returns:
+        `global_orient`, `transl` [T, 3], `body_pose` [T, 63], `left_hand_pose`, `right_hand_pose` [T, 45].
+
+    Raises:
+        FormatError: another skeleton, or no such axis.
+    """
+    if up not in WORLD:
+        raise FormatError(f"up axis '{up}' is not one of {', '.join(WORLD)}")
+    if motion.joint_names != skeleton.JOINT_NAMES:
+        raise FormatError(f"SMPL-X parameters need the standard {skeleton.NUM_JOINTS} joints")
+    pose = np.empty((motion.num_frames, skeleton.NUM_JOINTS, 3))
+    pose[:, _FROM_SMPLX] = rotations.to_rotvec(motion.joint_rotations_b) @ TO_STANDARD
+    root = WORLD[up].T @ rotations.to_matrix(motion.joint_rotations_b[:, 0]) @ TO_STANDARD
+    flat = pose.reshape(motion.num_frames, -1)
+    return {
+        "global_orient": rotations.to_rotvec(rotations.from_matrix(root)),
+        "body_pose": flat[:, 3:66],
+        "left_hand_pose": flat[:, 66:111],
+        "right_hand_pose": flat[:, 111:],
+        "transl": motion.root_position_w @ WORLD[up] - pelvis,
+    }
+
+
+def rest_joints(offsets: np.ndarray, pelvis: np.ndarray = NEUTRAL_PELVIS) -> np.ndarray:
+    """Bones [52, 3] m as a file's `rest_joints` [52, 3] m, SMPL's order and axes: for `read` without a model file."""
+    joints = np.empty((skeleton.NUM_JOINTS, 3))
+    joints[_FROM_SMPLX] = skeleton.rest_joints(offsets) @ TO_STANDARD
+    return joints + pelvis
+
+
 def _plain(value: Any) -> np.ndarray:
     try:
         tensor = value.detach() if isinstance(value, torch.Tensor) else value

@@ -16,9 +16,10 @@ import torch
 from envs.observations import BodyState
 from sim import rotations, skeleton
 from sim.contacts import Anchor, labels_from_graph
+from sim.humanoid import carriers, fingers_together
 from sim.keypoints import KEYPOINT_INDEX, KEYPOINT_JOINTS, keypoint_offsets
 from sim.motion import Motion
-from sim.retarget import Reference, resting_fingers
+from sim.retarget import Reference
 from sim.scene import Scene
 
 
@@ -79,23 +80,17 @@ class InteractionGraph:
         return InteractionGraph(*(getattr(self, field.name).index_select(0, frames) for field in fields))
 
 
-def carriers(joints: Sequence[int]) -> np.ndarray:
-    """[52] index of the simulated body that carries each joint: its own, or the one that its chain is welded to."""
-    found = np.zeros(skeleton.NUM_JOINTS, np.int64)
-    for joint, parent in enumerate(skeleton.PARENTS):  # parents come first
-        found[joint] = joints.index(joint) if joint in joints else found[parent]
-    return found
-
-
 def carried_keypoints(motion: Motion, scene: Scene, anchor: Anchor) -> tuple[np.ndarray, np.ndarray]:
     """The body that carries each contact's keypoint, [C], and the keypoint's place in that body's frame, [C, 3] m.
 
-    Welded fingers lie in the pose in which physics froze them. A joint's centre moves with its carrier likewise.
+    The motion has welded fingers and thumbs in the pose in which they ride on their bodies. A joint's centre moves with
+    its carrier likewise.
     """
     keypoint = [KEYPOINT_INDEX[name] for name in motion.contacts.keypoints]
     joint = KEYPOINT_JOINTS[keypoint]
-    pose = resting_fingers(motion)
+    pose = motion.joint_rotations_b[0].copy()
     pose[list(scene.joints)] = [1.0, 0.0, 0.0, 0.0]  # so that a carrier's frame has the world's axes
+    pose = fingers_together(pose)
     places, turns = skeleton.forward_kinematics(pose, np.zeros(3), motion.offsets)
     body = carriers(scene.joints)[joint]
     place = places[joint] - places[np.array(scene.joints)[body]]

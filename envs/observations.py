@@ -116,8 +116,11 @@ def difference(state: BodyState, ahead: Waypoints, heading: torch.Tensor) -> tor
 
 
 def contact(forces_w: torch.Tensor, hands: torch.Tensor, required: torch.Tensor) -> torch.Tensor:
-    """Hands: squashed force on the objects and whether the next frame asks for contact, [N, 2 H]."""
-    force = torch.tanh(forces_w.index_select(1, hands).norm(dim=-1) / 50.0)
+    """Hands: squashed force on the objects and whether the next frame asks for contact, [N, 2 H].
+
+    hands: [H, B] 0 or 1, the bodies of each hand; what they exert adds up, though a grip's forces are opposed.
+    """
+    force = torch.tanh(forces_w.norm(dim=-1) @ hands.T / 50.0)
     return torch.cat((force, required), -1)
 
 

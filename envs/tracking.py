@@ -25,6 +25,7 @@ from sim.batch import Backend, BatchSim, StepResult, make_sim
 from sim.contact_fit import hand_contact
 from sim.errors import SimulationError
 from sim.feedback import FeedbackConfig
+from sim.humanoid import hand_bodies
 from sim.retarget import CONTROL_HZ, Reference
 from sim.skeleton import JOINT_INDEX
 
@@ -143,6 +144,7 @@ class TrackingTask:
         self.num_frames = self.clips.num_frames
         hands = [self.scene.joints.index(JOINT_INDEX[f"{side}_wrist"]) for side in ("left", "right")]
         self.hands = torch.tensor(hands)
+        self._hand_bodies = torch.as_tensor(hand_bodies(self.scene.joints)).float()
         touched = np.concatenate([hand_contact(reference.motion) for reference in self.references])
         self.required = torch.as_tensor(touched, dtype=torch.float32)
         anchor = self.config.reward.contact_anchor
@@ -369,7 +371,7 @@ class TrackingTask:
             observations.proprioception(state, heading),
             observations.objects(state, heading),
             observations.difference(state, self._waypoints.at(frames), heading),
-            observations.contact(state.forces_w, self.hands, self._asked.index_select(0, frames)),
+            observations.contact(state.forces_w, self._hand_bodies, self._asked.index_select(0, frames)),
         )
         return torch.cat(parts, -1)
 

@@ -22,7 +22,7 @@ from sim import humanoid, metrics, skeleton
 from sim.errors import RunError
 from sim.files import write_json
 from sim.motion import Motion
-from sim.retarget import CONTROL_HZ, Reference, resting_fingers, retarget
+from sim.retarget import CONTROL_HZ, Reference, retarget
 
 PERTURBATION = StartConfig(first_share=1.0, angle_noise=0.05, root_noise=0.02, speed_noise=0.1)
 """Start states of the robustness test: 0.05 rad and 0.1 rad/s on every hinge, 20 mm on the pelvis (deviations)."""
@@ -150,10 +150,11 @@ def simulated_motion(reference: Reference, episodes: Episodes, index: int = 0) -
     """One episode as a motion on the reference's clock, from its start to where it ended (at least two frames)."""
     rows = max(int(episodes.alive[:, index].sum()), 2)
     state = episodes.states
-    local = np.repeat(resting_fingers(reference.motion)[None], rows, axis=0)
+    local = np.repeat(reference.motion.joint_rotations_b[:1], rows, axis=0)
     local[:, 0] = state.rotations_w[:rows, index, 0].double().numpy()
     simulated = list(reference.scene.joints[1:])
     local[:, simulated] = humanoid.joint_rotations(state.angles[:rows, index].double().numpy())
+    local = humanoid.fingers_together(local) if humanoid.has_mittens(reference.scene.joints) else local
     objects = []
     for item in reference.motion.objects:
         if item.is_static:

@@ -9,13 +9,13 @@ import numpy as np
 from rl.rollouts import Episodes
 from sim import metrics, rotations, skeleton
 from sim.body.capsules import FOOT_JOINTS, measure_stance
-from sim.contact_fit import SIDES, hand_labels
+from sim.contact_fit import hand_labels
 from sim.contacts import graph_distances
+from sim.humanoid import hand_bodies
 from sim.keypoints import keypoint_offsets, keypoint_positions
 from sim.motion import Motion
 from sim.objects import Shape
 from sim.retarget import Reference
-from sim.skeleton import JOINT_INDEX
 
 _BODY = list(skeleton.BODY_JOINTS)
 _PEERS = list(metrics.PEER_JOINTS)
@@ -95,11 +95,10 @@ def _contact_figures(
     put: Any, reference: Reference, simulation: Motion, goal: Motion, clean: Episodes, touch_force: float
 ) -> None:
     rows = simulation.num_frames
-    joints = reference.scene.joints
-    hands = [joints.index(JOINT_INDEX[f"{side}_wrist"]) for side in SIDES]
+    hands = hand_bodies(reference.scene.joints)
     labels = hand_labels(goal) if goal.objects else np.zeros((rows, 2), int)
     forces = clean.states.forces_w[:rows, 0].norm(dim=-1).numpy()
-    agreement = metrics.contact_agreement(labels, forces[:, hands] > touch_force)
+    agreement = metrics.contact_agreement(labels, forces @ hands.T > touch_force)
     put(
         "contact_precision",
         agreement.precision,

@@ -21,9 +21,8 @@ from sim.feedforward import HandContacts
 from sim.motion import Motion, MotionObject
 from sim.objects import ObjectAsset
 from sim.scene import Scene
-from sim.skeleton import JOINT_INDEX
+from sim.skeleton import JOINT_INDEX, MITTEN_JOINTS, SIDES
 
-SIDES = ("left", "right")
 _FAR = 0.5
 _CANDIDATES = 4
 _PUSHING_POINTS = 6
@@ -94,6 +93,9 @@ def _is_hand(name: str, side: str) -> bool:
 def hand_gaps(motion: Motion, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """Signed distance between each hand's shapes and the nearest object's surface, and the way that would close it.
 
+    Tips of a mitten's fingers do not count: they reach 30 to 60 mm into the boxes that a real hand bends around, until
+    `sim.grip` closes the hand.
+
     Points are spread over the hand's collision shapes; the convex parts pick the nearest few in each frame, for which
     the distance to the object's true surface is then exact.
 
@@ -103,7 +105,7 @@ def hand_gaps(motion: Motion, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     gaps = np.full((motion.num_frames, 2), _FAR)
     ways = np.zeros((motion.num_frames, 2, 3))
     for side, name in enumerate(SIDES):
-        points_w = _hand_points(motion, scene.geoms, name)
+        points_w, _ = _hand_points(motion, _without_tips(scene.geoms), name)
         for item in motion.objects:
             near, closest, distance = _nearest(points_w, item, scene.assets[item.name])
             closer = distance < gaps[:, side]
@@ -114,11 +116,10 @@ def hand_gaps(motion: Motion, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
 def hand_contact_points(motion: Motion, scene: Scene) -> HandContacts:
     """Points of the hands within 15 mm of a movable object in the frames of contact, with the object's normals."""
     touching = hand_contact(motion)
-    bodies: list[str] = []
     columns: list[tuple[np.ndarray, ...]] = []
     movable = [item for item in motion.objects if not item.is_static]
     for side, name in enumerate(SIDES):
-        points_w = _hand_points(motion, scene.geoms, name)
+        points_w, joints = _hand_points(motion, scene.geoms, name)
         for o, item in enumerate(movable):
             asset = scene.assets[item.name]
             points_b = rotations.rotate_inverse(item.rotation_w[:, None], points_w - item.position_w[:, None])
@@ -128,14 +129,14 @@ def hand_contact_points(motion: Motion, scene: Scene) -> HandContacts:
             normal_w = rotations.rotate(item.rotation_w[:, None], _hull_normals(asset, chosen_b))
             near = np.take_along_axis(distance, few, 1) < _PUSHING_REACH
             chosen_w = np.take_along_axis(points_w, few[..., None], 1)
-            columns.append((np.full(few.shape, o), chosen_w, normal_w, near & touching[:, side, None]))
-            bodies += [f"{name}_wrist"] * _PUSHING_POINTS
+            bodies = np.array(skeleton.JOINT_NAMES)[joints[few]]
+            columns.append((bodies, np.full(few.shape, o), chosen_w, normal_w, near & touching[:, side, None]))
     if not columns:
         empty = np.zeros((motion.num_frames, 0))
         return HandContacts(
-            (), empty, empty[..., None].repeat(3, -1), empty[..., None].repeat(3, -1), empty.astype(bool)
+            empty.astype(str), empty, empty[..., None].repeat(3, -1), empty[..., None].repeat(3, -1), empty.astype(bool)
         )
-    return HandContacts(tuple(bodies), *(np.concatenate(parts, 1) for parts in zip(*columns, strict=True)))
+    return HandContacts(*(np.concatenate(parts, 1) for parts in zip(*columns, strict=True)))
 
 
 def _hull_normals(asset: ObjectAsset, points_b: np.ndarray) -> np.ndarray:
@@ -146,17 +147,25 @@ def _hull_normals(asset: ObjectAsset, points_b: np.ndarray) -> np.ndarray:
     return gradient / np.maximum(np.linalg.norm(gradient, axis=-1, keepdims=True), 1e-9)
 
 
-def _hand_points(motion: Motion, geoms: tuple[BodyGeom, ...], side: str) -> np.ndarray:
-    """[T, P, 3] m in the world, spread over the surface of the hand's shapes."""
-    parts = []
+def _without_tips(geoms: tuple[BodyGeom, ...]) -> tuple[BodyGeom, ...]:
+    """All shapes but the second of a mitten's fingers, which stands for all that is behind their first segments."""
+    return tuple(g for g, before in zip(geoms, (None, *geoms), strict=False) if not _is_tip(g, before))
+
+
+def _is_tip(geom: BodyGeom, before: BodyGeom | None) -> bool:
+    return geom.joint in MITTEN_JOINTS and before is not None and before.joint == geom.joint
+
+
+def _hand_points(motion: Motion, geoms: tuple[BodyGeom, ...], side: str) -> tuple[np.ndarray, np.ndarray]:
+    """[T, P, 3] m in the world, spread over the surface of the hand's shapes, and the joints [P] that they ride on."""
+    parts, joints = [], []
     for geom in geoms:
         if _is_hand(skeleton.JOINT_NAMES[geom.joint], side):
-            turned = rotations.multiply(motion.joint_rotations_w[:, geom.joint], geom.rotation_b)[:, None]
-            centre = motion.joint_positions_w[:, geom.joint] + rotations.rotate(
-                motion.joint_rotations_w[:, geom.joint], geom.position_b
-            )
-            parts.append(centre[:, None] + rotations.rotate(turned, surface_points(geom)[None]))
-    return np.concatenate(parts, 1)
+            points_b = geom.position_b + rotations.rotate(geom.rotation_b, surface_points(geom))
+            turned = rotations.rotate(motion.joint_rotations_w[:, geom.joint, None], points_b[None])
+            parts.append(motion.joint_positions_w[:, geom.joint, None] + turned)
+            joints += [geom.joint] * len(points_b)
+    return np.concatenate(parts, 1), np.array(joints)
 
 
 def _nearest(points_w: np.ndarray, item: MotionObject, asset: ObjectAsset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

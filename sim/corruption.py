@@ -15,11 +15,11 @@ from typing import cast
 import numpy as np
 
 from sim import rotations
-from sim.contact_fit import SIDES, hand_contact
+from sim.contact_fit import hand_contact
 from sim.errors import TouchstoneError, UnknownNameError
 from sim.motion import Motion, MotionObject
 from sim.objects import Shape
-from sim.skeleton import JOINT_INDEX
+from sim.skeleton import JOINT_INDEX, SIDES
 
 MM = 1e-3
 _PERIOD = 8.0
@@ -32,7 +32,7 @@ class CorruptionConfig:
 
     `video` is set beside published monocular errors on BEHAVE (`reconstruction.md`: Chamfer distance of the human
     48-77 mm, of the object 47-121 mm, each the sum of two directions, after alignment; eq. 21 of Open4DHOI). At
-    strength 1 it moves, on average over clips of bench80, the joints by 21 mm with the pelvis aligned and the scene in
+    strength 1 it moves, on average over clips of bench80, the joints by 22 mm with the pelvis aligned and the scene in
     the world by 0.13 m (`benchmarks/verdict_calibration.py` measures it): milder in pose than those, and with the
     wander of a camera that aligned figures do not see. Single kinds show an artefact where that is at its worst.
 

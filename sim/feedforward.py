@@ -36,11 +36,11 @@ class HandContacts:
     """Where the hands can push objects. P candidate points a frame.
 
     Attributes:
-        bodies: P body names that the points ride on; objects: [T, P] index of the touched movable object.
+        bodies: [T, P] names of the bodies that the points ride on; objects: [T, P] index of the touched movable object.
         points_w: [T, P, 3] m; normals_w: [T, P, 3] out of the object; active: [T, P] bool.
     """
 
-    bodies: tuple[str, ...]
+    bodies: np.ndarray
     objects: np.ndarray
     points_w: np.ndarray
     normals_w: np.ndarray
@@ -140,8 +140,8 @@ def _pushing(scene: Scene, data: mujoco.MjData, contacts: HandContacts, t: int) 
         share = _shares(basis, wrench, effort)[:hand_rays].reshape(-1, 4)
         for p, ray, s in zip(touching, rays, share, strict=True):
             jacobian = np.zeros((3, model.nv))
-            wrist = model.body(contacts.bodies[p]).id
-            mujoco.mj_jac(model, data, jacobian, None, contacts.points_w[t, p], wrist)
+            hand = model.body(str(contacts.bodies[t, p])).id
+            mujoco.mj_jac(model, data, jacobian, None, contacts.points_w[t, p], hand)
             extra += (s @ ray) @ jacobian[:, : 6 + model.nu]
     return extra
 

@@ -6,14 +6,15 @@ driven by PD position actuators with torque limits. Gains stand in the actuators
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
 from sim import rotations, skeleton
-from sim.body.capsules import BodyGeom, FootStance, Hands, body_geoms
-from sim.skeleton import JOINT_NAMES, PARENTS
+from sim.body.capsules import BodyGeom, FootStance, Hands, body_geoms, finger_length, rest_flexion
+from sim.skeleton import FINGERS_OF_MITTEN, JOINT_NAMES, MITTEN_JOINTS, PARENTS, SIDES
 
 HINGES = "yxz"
 """Axes of a joint's hinges, outermost first. The middle hinge is x, because at its right angle the outer two line up:
@@ -34,6 +35,12 @@ _GAINS = {
 }  # fmt: skip
 """Proportional gains, N m/rad (InterMimic's humanoid); fingers 100."""
 _FINGER_GAIN = 100.0
+_MITTEN_GAIN = 20.0
+"""Four fingers that weigh 0.3 kg; at a tenth of a radian they press with a third of their strength."""
+_MITTEN_ARMATURE = 0.001
+FLEXION_RANGE = (np.radians(-10.0), np.radians(110.0))
+"""rad, of a mitten's fingers out of the palm's plane; sideways and about themselves they give by +-`_MITTEN_GIVE`."""
+_MITTEN_GIVE = 0.15
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,13 @@ class HumanoidConfig:
     """The humanoid's build.
 
     Attributes:
-        hands: `mitten` (fingers rigid, 63 actuated degrees of freedom) or `full` (153).
+        hands: `mitten` (four fingers as one body, 69 actuated degrees of freedom) or `full` (153).
         gain_scale: factor on all PD gains.
         damping_seconds: derivative over proportional gain, s.
         torque_limit_scale: torque limit as a multiple of the gain at one radian of error.
-        armature: kg m^2 added to every hinge's inertia.
+        armature: kg m^2 added to every hinge's inertia, but a mitten's fingers'.
+        grip_strength: N with which a mitten's fingers can press at their middle. Modest: adults squeeze a dynamometer
+            with 300 to 500 N (Mathiowetz et al. 1985).
         hand_friction: sliding friction of the hands against whatever they touch (dry skin on cardboard or wood).
     """
 
@@ -54,16 +63,51 @@ class HumanoidConfig:
     damping_seconds: float = 0.05
     torque_limit_scale: float = 1.0
     armature: float = 0.02
+    grip_strength: float = 70.0
     hand_friction: float = 1.0
 
 
 def simulated_joints(hands: Hands) -> tuple[int, ...]:
     """Indices into the standard skeleton of the joints that become bodies, pelvis first."""
-    return skeleton.BODY_JOINTS if hands == "mitten" else tuple(range(skeleton.NUM_JOINTS))
+    mitten = tuple(sorted((*skeleton.BODY_JOINTS, *MITTEN_JOINTS)))
+    return mitten if hands == "mitten" else tuple(range(skeleton.NUM_JOINTS))
 
 
-def gain(joint: int) -> float:
+def has_mittens(joints: Sequence[int]) -> bool:
+    """Whether these simulated joints are those of a humanoid with mittens."""
+    return len(joints) == len(simulated_joints("mitten"))
+
+
+def carriers(joints: Sequence[int]) -> np.ndarray:
+    """[52] index of the simulated body that carries each joint: its own, or the one that its chain is welded to.
+
+    A mitten's fingers ride on the middle finger's knuckle.
+    """
+    found = np.zeros(skeleton.NUM_JOINTS, np.int64)
+    for joint, parent in enumerate(PARENTS):  # parents come first
+        body = joint if joint in joints else FINGERS_OF_MITTEN.get(joint)
+        found[joint] = joints.index(body) if body in joints else found[parent]
+    return found
+
+
+def hand_bodies(joints: Sequence[int]) -> np.ndarray:
+    """[2, B] bool, which simulated bodies make up the left and the right hand."""
+    return np.array([[is_hand(j) and JOINT_NAMES[j].startswith(side) for j in joints] for side in SIDES])
+
+
+def fingers_together(joint_rotations_b: np.ndarray) -> np.ndarray:
+    """[..., 52, 4] wxyz with all knuckles of the four fingers turned as the middle one's, as mittens are."""
+    local = joint_rotations_b.copy()
+    for joint, knuckle in FINGERS_OF_MITTEN.items():
+        if JOINT_NAMES[joint].endswith("1"):
+            local[..., joint, :] = joint_rotations_b[..., knuckle, :]
+    return local
+
+
+def gain(joint: int, hands: Hands = "full") -> float:
     """Proportional gain of a joint's three actuators before scaling, N m/rad."""
+    if hands == "mitten" and joint in MITTEN_JOINTS:
+        return _MITTEN_GAIN
     return _GAINS.get(JOINT_NAMES[joint].removeprefix("left_").removeprefix("right_"), _FINGER_GAIN)
 
 
@@ -73,7 +117,6 @@ def add_humanoid(
     config: HumanoidConfig,
     *,
     stance: FootStance | None = None,
-    finger_rotations_b: np.ndarray | None = None,
 ) -> tuple[BodyGeom, ...]:
     """Add the humanoid of a subject to a scene; its bodies are named after its joints.
 
@@ -82,12 +125,11 @@ def add_humanoid(
         offsets: [52, 3] m, the subject's bones.
         config: build.
         stance: soles (see `sim.body.capsules`).
-        finger_rotations_b: [52, 4] wxyz, the pose in which mitten fingers are frozen.
 
     Returns:
         The collision shapes that were added.
     """
-    geoms = body_geoms(offsets, stance=stance, hands=config.hands, finger_rotations_b=finger_rotations_b)
+    geoms = body_geoms(offsets, stance=stance, hands=config.hands)
     bodies: dict[int, mujoco.MjsBody] = {}
     for joint in simulated_joints(config.hands):
         parent = bodies[PARENTS[joint]] if joint else spec.worldbody
@@ -95,8 +137,15 @@ def add_humanoid(
         if joint == 0:
             bodies[joint].add_freejoint(name="root")
         else:
-            add_hinges(bodies[joint], joint, armature=config.armature)
-            _add_actuators(spec, joint, config)
+            limit = gain(joint, config.hands) * config.gain_scale * config.torque_limit_scale
+            if config.hands == "mitten" and joint in MITTEN_JOINTS:
+                side = SIDES[MITTEN_JOINTS.index(joint)]
+                add_hinges(bodies[joint], joint, armature=_MITTEN_ARMATURE)
+                _limit_hinges(bodies[joint], offsets, side)
+                limit = grip_torque(config.grip_strength, offsets, side)
+            else:
+                add_hinges(bodies[joint], joint, armature=config.armature)
+            _add_actuators(spec, joint, config, limit)
         for geom in geoms:
             if geom.joint == joint:
                 _add_geom(bodies[joint], geom, config)
@@ -110,9 +159,30 @@ def add_hinges(body: mujoco.MjsBody, joint: int, *, armature: float = 0.0) -> No
         body.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_HINGE, axis=direction, armature=armature)
 
 
-def _add_actuators(spec: mujoco.MjSpec, joint: int, config: HumanoidConfig) -> None:
-    kp = gain(joint) * config.gain_scale
-    limit = kp * config.torque_limit_scale
+def grip_torque(force: float, offsets: np.ndarray, side: str) -> float:
+    """N m at the knuckles with which a mitten's fingers press with a force in N at their middle."""
+    return force * 0.5 * finger_length(offsets, side)
+
+
+def flexion_hinge(joints: Sequence[int], side: str) -> int:
+    """Position among the hinge angles of the one that bends a mitten's fingers."""
+    knuckle = MITTEN_JOINTS[SIDES.index(side)]
+    return 3 * (list(joints).index(knuckle) - 1) + HINGES.index("x")
+
+
+def to_hinge(flexion: np.ndarray | float, offsets: np.ndarray, side: str) -> np.ndarray:
+    """Flexion of a mitten's fingers out of the palm's plane, rad, to the angle of its hinge."""
+    return np.asarray((flexion - rest_flexion(offsets, side)) * skeleton.flexion_axis(side)[0])
+
+
+def _limit_hinges(body: mujoco.MjsBody, offsets: np.ndarray, side: str) -> None:
+    for axis, hinge in zip(HINGES, body.joints, strict=True):
+        limits = to_hinge(np.array(FLEXION_RANGE), offsets, side) if axis == "x" else (-_MITTEN_GIVE, _MITTEN_GIVE)
+        hinge.limited, hinge.range = True, np.degrees(np.sort(limits))
+
+
+def _add_actuators(spec: mujoco.MjSpec, joint: int, config: HumanoidConfig, limit: float) -> None:
+    kp = gain(joint, config.hands) * config.gain_scale
     for axis in HINGES:
         name = f"{JOINT_NAMES[joint]}_{axis}"
         actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)

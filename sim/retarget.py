@@ -13,6 +13,7 @@ from sim.body.capsules import FOOT_JOINTS, FootStance, body_mass, default_stance
 from sim.contact_fit import ContactFitConfig, FitResult, fit_contacts, hand_contact_points
 from sim.errors import SimulationError
 from sim.feedforward import pd_targets, sole_corners
+from sim.grip import GripConfig, close_hands, pressing_targets
 from sim.launch import Flight, LaunchConfig, fit_launches
 from sim.motion import Motion, MotionObject
 from sim.scene import Scene, SceneConfig, build_scene, motion_to_qpos, velocities
@@ -30,6 +31,7 @@ class RetargetConfig:
         body: `subject` gives the humanoid the clip's own bones, soles and palms; `fixed` is one humanoid for all clips.
         settle_objects: move objects vertically so that they rest on the floor where they lie still.
         contact_fit: how hands are brought onto the objects that they are said to touch.
+        grip: how mittens close on what hands should touch.
         launch: how balls in flight get velocities that carry them along their path.
         feedforward: share of the inverse-dynamics torque in the PD targets (0: velocity term only).
         push_objects: whether that torque includes what the hands must exert on the objects.
@@ -38,6 +40,7 @@ class RetargetConfig:
     body: Literal["subject", "fixed"] = "subject"
     settle_objects: bool = True
     contact_fit: ContactFitConfig = field(default_factory=ContactFitConfig)
+    grip: GripConfig = field(default_factory=GripConfig)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     feedforward: float = 1.0
     push_objects: bool = True
@@ -118,13 +121,11 @@ def retarget(
         raise SimulationError("retargeting needs the standard 52-joint skeleton; import the motion with Touchstone")
     source = motion.resample(CONTROL_HZ)
     fitted, stance = _fit_body(source, config)
-    scene = build_scene(
-        fitted.offsets, fitted.objects, scene_config, stance=stance, finger_rotations_b=resting_fingers(fitted)
-    )
+    scene = build_scene(fitted.offsets, fitted.objects, scene_config, stance=stance)
     if config.settle_objects:
         fitted = _settle_objects(fitted, scene)
     fit = fit_contacts(fitted, scene, config.contact_fit)
-    fitted = fit.motion
+    fitted, pressing = close_hands(fit.motion, scene, config.grip)
     qpos = motion_to_qpos(fitted, scene)
     qvel = velocities(scene.model, qpos, CONTROL_HZ)
     qvel, flights = fit_launches(fitted, scene, qpos, qvel, scene_config, config.launch)
@@ -137,6 +138,7 @@ def retarget(
         contacts=hand_contact_points(fitted, scene) if config.push_objects else None,
         torque_share=config.feedforward,
     )
+    targets += pressing_targets(scene, fitted.offsets, pressing, config.grip.force)
     report = dataclasses.replace(_report(source, fitted, scene, fit), flights=flights)
     return Reference(fitted, source, scene, qpos, qvel, targets, report)
 
@@ -151,13 +153,6 @@ def _fit_body(motion: Motion, config: RetargetConfig) -> tuple[Motion, FootStanc
     heights = np.percentile(moved.joint_positions_w[:, list(FOOT_JOINTS), 2], 5, axis=0)
     shift = float(np.mean(heights - stance.heights))
     return moved.replace(root_position_w=moved.root_position_w - [0.0, 0.0, shift]), stance
-
-
-def resting_fingers(motion: Motion) -> np.ndarray:
-    """[52, 4] wxyz, the clip's mean local rotations (chordal mean), in whose finger pose mittens are frozen."""
-    continuous = rotations.make_continuous(motion.joint_rotations_b)
-    mean: np.ndarray = rotations.normalize(continuous.mean(0))
-    return mean
 
 
 def _settle_objects(motion: Motion, scene: Scene) -> Motion:

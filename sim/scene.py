@@ -105,7 +105,6 @@ def build_scene(
     config: SceneConfig,
     *,
     stance: FootStance | None = None,
-    finger_rotations_b: np.ndarray | None = None,
 ) -> Scene:
     """Compile the scene of a subject and the objects of a motion.
 
@@ -113,7 +112,7 @@ def build_scene(
         offsets: [52, 3] m, the subject's bones.
         objects: what the motion holds; static ones are welded where their first frame has them.
         config: physics.
-        stance, finger_rotations_b: see `sim.humanoid.add_humanoid`.
+        stance: see `sim.humanoid.add_humanoid`.
 
     Raises:
         AssetError: an object without volume, or a mass or density that is not positive.
@@ -121,7 +120,7 @@ def build_scene(
             MuJoCo's.
     """
     spec = _empty_world(objects, config)
-    geoms = add_humanoid(spec, offsets, config.humanoid, stance=stance, finger_rotations_b=finger_rotations_b)
+    geoms = add_humanoid(spec, offsets, config.humanoid, stance=stance)
     assets, masses, frictions = _add_objects(spec, objects, config)
     joints = simulated_joints(config.humanoid.hands)
     movable = tuple(item.name for item in objects if not item.is_static)

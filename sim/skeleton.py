@@ -55,6 +55,22 @@ FINGER_JOINTS: tuple[int, ...] = tuple(i for i, n in enumerate(JOINT_NAMES) if n
 BODY_JOINTS: tuple[int, ...] = tuple(i for i in range(NUM_JOINTS) if i not in FINGER_JOINTS)
 """Indices of the 22 joints that are not fingers, pelvis first."""
 
+SIDES = ("left", "right")
+MITTEN_JOINTS: tuple[int, int] = (JOINT_INDEX["left_middle1"], JOINT_INDEX["right_middle1"])
+"""The knuckles at which a mitten's four fingers are hinged as one body."""
+FINGERS_OF_MITTEN: dict[int, int] = {
+    i: JOINT_INDEX[f"{n.split('_')[0]}_middle1"]
+    for i, n in enumerate(JOINT_NAMES)
+    if i in FINGER_JOINTS and "thumb" not in n
+}
+"""Joint of the four fingers -> the knuckle with which it moves in a mitten."""
+
+
+def flexion_axis(side: str) -> np.ndarray:
+    """[3] unit axis about which fingers bend towards the palm: with palms down, -x left (+y to -z), +x right."""
+    return np.array([-1.0 if side == "left" else 1.0, 0.0, 0.0])
+
+
 _INTERMIMIC_PARTS = {
     "pelvis": "Pelvis", "foot": "Toe", "spine1": "Torso", "spine2": "Spine", "spine3": "Chest", "collar": "Thorax",
 }  # fmt: skip

@@ -22,6 +22,13 @@ Hands = Literal["mitten", "full"]
 PALM_THICKNESS = 0.028
 """m; measured against hands that touch objects in OMOMO: thicker palms sink into what they hold."""
 _FINGER_THICKNESS = 0.018
+_TIP = 0.8
+"""Length of a finger's last segment over that of the one before."""
+_FLESH = 0.020
+"""m, thickness of a mitten's fingers."""
+FINGER_CURL = np.radians(20.0)
+"""How far a mitten's fingers are bent behind the first segment: a hand can still lie flat."""
+_FOUR = ("index", "middle", "ring", "pinky")
 _SHORTEST_BONE = 0.001
 _BODY_MASS_INDEX = 23.0
 _BODY_HEIGHT_PER_BONE_CHAIN = 1.225
@@ -116,15 +123,13 @@ def body_geoms(
     *,
     stance: FootStance | None = None,
     hands: Hands = "mitten",
-    finger_rotations_b: np.ndarray | None = None,
 ) -> tuple[BodyGeom, ...]:
     """The shapes of a subject with these bones.
 
     Args:
         offsets: [52, 3] m, rest offsets of the standard skeleton.
         stance: where the soles are; by default level and at a usual height.
-        hands: `mitten`, fingers rigid on the wrist, or `full`, a capsule on each finger joint.
-        finger_rotations_b: [52, 4] wxyz; the pose in which a mitten's fingers are frozen (only fingers are read).
+        hands: `mitten`, four fingers as one body on the middle finger's knuckle, or `full`, a capsule on each joint.
 
     Raises:
         SimulationError: bones without length, or that span no foot or hand.
@@ -138,7 +143,7 @@ def body_geoms(
     geoms = [*_trunk(offsets), *_limbs(offsets), *_feet(offsets, stance)]
     for side in ("left", "right"):
         geoms += _palm(offsets, side)
-        geoms += _mitten(offsets, side, finger_rotations_b) if hands == "mitten" else _fingers(offsets, side)
+        geoms += _mitten(offsets, side) if hands == "mitten" else _fingers(offsets, side)
     return _with_masses(geoms, body_mass(offsets))
 
 
@@ -242,7 +247,7 @@ def _feet(offsets: np.ndarray, stance: FootStance) -> list[BodyGeom]:
 
 def _knuckles(offsets: np.ndarray, side: str) -> tuple[np.ndarray, np.ndarray]:
     """Centre of the four knuckles and the axis from the little finger's to the index finger's, in the wrist's frame."""
-    points = np.stack([offsets[JOINT_INDEX[f"{side}_{finger}1"]] for finger in ("index", "middle", "ring", "pinky")])
+    points = np.stack([offsets[JOINT_INDEX[f"{side}_{finger}1"]] for finger in _FOUR])
     return points.mean(0), points[0] - points[3]
 
 
@@ -260,36 +265,63 @@ def _palm(offsets: np.ndarray, side: str) -> list[BodyGeom]:
     return [BodyGeom(JOINT_INDEX[f"{side}_wrist"], "box", 0.5 * centre, palm_frame(offsets, side), half)]
 
 
-def _finger_chains(offsets: np.ndarray, side: str, rotations_b: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Finger name -> [4, 3] m, three joints and the tip in the wrist's frame, in the given pose (default straight)."""
+def mitten_pose(offsets: np.ndarray) -> np.ndarray:
+    """[52, 4] wxyz, local rotations by which a mitten's fingers are curled, whatever their bend at rest."""
     pose = np.tile(_IDENTITY, (skeleton.NUM_JOINTS, 1))
-    if rotations_b is not None:
-        pose[list(skeleton.FINGER_JOINTS)] = rotations_b[list(skeleton.FINGER_JOINTS)]
-    positions, world = skeleton.forward_kinematics(pose, np.zeros(3), offsets)
-    wrist = positions[JOINT_INDEX[f"{side}_wrist"]]
-    chains = {}
-    for finger in ("index", "middle", "ring", "pinky", "thumb"):
-        joints = [JOINT_INDEX[f"{side}_{finger}{s}"] for s in (1, 2, 3)]
-        tip = positions[joints[2]] + rotations.rotate(world[joints[2]], 0.8 * offsets[joints[2]])
-        chains[finger] = np.vstack((positions[joints], tip)) - wrist
-    return chains
+    for side in ("left", "right"):
+        for finger in _FOUR:
+            first, second = (offsets[JOINT_INDEX[f"{side}_{finger}{segment}"]] for segment in (2, 3))
+            bend = _flexion(offsets, side, second) - _flexion(offsets, side, first)
+            turn = (FINGER_CURL - bend) * skeleton.flexion_axis(side)
+            pose[JOINT_INDEX[f"{side}_{finger}2"]] = rotations.from_rotvec(turn)
+    return pose
 
 
-def _mitten(offsets: np.ndarray, side: str, rotations_b: np.ndarray | None) -> list[BodyGeom]:
-    """One flat box for the four fingers, from the knuckles to the middle joints.
+def rest_flexion(offsets: np.ndarray, side: str) -> float:
+    """rad, how far the fingers' first segments are bent out of the palm's plane while their joints are not turned."""
+    return _flexion(offsets, side, np.mean([offsets[JOINT_INDEX[f"{side}_{finger}2"]] for finger in _FOUR], 0))
 
-    Finger tips and thumbs are left out: data sets rarely capture fingers, and tips that are frozen straight reach
-    30 to 60 mm into the boxes that a real hand bends around (OMOMO).
+
+def finger_length(offsets: np.ndarray, side: str) -> float:
+    """m, of the mitten's fingers from knuckle to tip."""
+    chain = _finger_chains(offsets, side).mean(0)
+    return float(np.linalg.norm(np.diff(chain, axis=0), axis=-1).sum())
+
+
+def _flexion(offsets: np.ndarray, side: str, bone: np.ndarray) -> float:
+    """rad, angle of a bone under the palm's plane, seen along the axis about which fingers bend."""
+    forward = rotations.rotate(palm_frame(offsets, side), np.array([1.0, 0.0, 0.0]))
+    axis = skeleton.flexion_axis(side)
+    forward = forward - (forward @ axis) * axis
+    return float(np.arctan2(bone @ np.cross(axis, forward), bone @ forward))
+
+
+def _finger_chains(offsets: np.ndarray, side: str) -> np.ndarray:
+    """[4, 4, 3] m: of index to little finger, three joints and the tip in the wrist's frame, curled as a mitten's."""
+    positions, world = skeleton.forward_kinematics(mitten_pose(offsets), np.zeros(3), offsets)
+    joints = np.array([[JOINT_INDEX[f"{side}_{finger}{segment}"] for segment in (1, 2, 3)] for finger in _FOUR])
+    last = joints[:, 2]
+    tips = positions[last] + rotations.rotate(world[last], _TIP * offsets[last])
+    chains: np.ndarray = np.concatenate((positions[joints], tips[:, None]), 1)
+    return chains - positions[JOINT_INDEX[f"{side}_wrist"]]
+
+
+def _mitten(offsets: np.ndarray, side: str) -> list[BodyGeom]:
+    """The four fingers as one body on the middle finger's knuckle: a box for the first segments, one for the others.
+
+    Thumbs are left out: data sets rarely capture how they are held.
     """
-    chains = _finger_chains(offsets, side, rotations_b)
-    four = np.stack([chains[f] for f in ("index", "middle", "ring", "pinky")])
-    centres = four.mean(0)
-    along = centres[1] - centres[0]
-    across = four[0, 0] - four[3, 0]
-    back = np.cross(across, along) * (1.0 if side == "left" else -1.0)
-    half = (0.5 * float(np.linalg.norm(along)), 0.5 * float(np.linalg.norm(across)) + 0.008, 0.5 * _FINGER_THICKNESS)
-    middle = 0.5 * (centres[0] + centres[1])
-    return [BodyGeom(JOINT_INDEX[f"{side}_wrist"], "box", middle, _frame(along, back), half)]
+    chains = _finger_chains(offsets, side)
+    across = chains[0, 0] - chains[3, 0]
+    axis = skeleton.flexion_axis(side)
+    middle = JOINT_INDEX[f"{side}_middle1"]
+    geoms = []
+    for start, end in ((0, 1), (1, 3)):
+        ends = chains[:, [start, end]].mean(0) - offsets[middle]
+        along = ends[1] - ends[0]
+        half = (0.5 * float(np.linalg.norm(along)), 0.5 * float(np.linalg.norm(across)) + 0.008, 0.5 * _FLESH)
+        geoms.append(BodyGeom(middle, "box", ends.mean(0), _frame(along, np.cross(along, axis)), half))
+    return geoms
 
 
 def _fingers(offsets: np.ndarray, side: str) -> list[BodyGeom]:
@@ -298,7 +330,7 @@ def _fingers(offsets: np.ndarray, side: str) -> list[BodyGeom]:
         for segment in (1, 2, 3):
             joint = f"{side}_{finger}{segment}"
             nearest = offsets[JOINT_INDEX[f"{side}_{finger}{min(segment + 1, 3)}"]]
-            end = nearest if segment < 3 else 0.8 * nearest
+            end = nearest if segment < 3 else _TIP * nearest
             geoms.append(_capsule(joint, np.zeros(3), end, 0.5 * _FINGER_THICKNESS))
     return geoms
 

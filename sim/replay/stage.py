@@ -17,7 +17,7 @@ from sim.contacts import labels_from_graph
 from sim.errors import MotionError
 from sim.geometry import Geometry, Mesh
 from sim.motion import Motion
-from sim.skeleton import JOINT_NAMES
+from sim.skeleton import FINGERS_OF_MITTEN, JOINT_NAMES
 
 _CREASE = np.radians(35.0)
 
@@ -147,8 +147,7 @@ def drawn_body(motion: Motion, hands: Hands = "full") -> tuple[BodyGeom, ...]:
     """The shapes of the motion's subject, standing as the subject stands. Raises MotionError on another skeleton."""
     if motion.joint_names != JOINT_NAMES:
         raise MotionError(f"joint_names: a body can be drawn on the standard {len(JOINT_NAMES)} joints only")
-    pose = rotations.normalize(rotations.make_continuous(motion.joint_rotations_b).mean(0))  # a mitten's fingers
-    return body_geoms(motion.offsets, stance=measure_stance(motion), hands=hands, finger_rotations_b=pose)
+    return body_geoms(motion.offsets, stance=measure_stance(motion), hands=hands)
 
 
 def touching_joints(motion: Motion) -> np.ndarray:
@@ -214,10 +213,10 @@ def _extent(position_w: np.ndarray, root_w: np.ndarray) -> tuple[float, float]:
 
 
 def _joints_drawn_by(joints: list[int], parents: Sequence[int]) -> list[list[int]]:
-    """Per drawn joint, itself and the joints below it that have no shape of their own (a mitten's fingers)."""
+    """Per drawn joint, itself and the joints that have no shape of their own and move with it (in a mitten)."""
     groups: dict[int, list[int]] = {joint: [] for joint in joints}
     for joint in range(len(parents)):
-        owner = joint
+        owner = joint if joint in groups else FINGERS_OF_MITTEN.get(joint, joint)
         while owner not in groups and owner >= 0:
             owner = parents[owner]
         if owner >= 0:

@@ -123,10 +123,12 @@ def test_without_objects_there_is_nothing_to_see_of_them(random_state: Make) -> 
 
 
 def test_contact_squashes_force_and_shows_what_is_asked() -> None:
-    forces = torch.zeros(1, 3, 3)
-    forces[0, 1] = torch.tensor([0.0, 30.0, 40.0])
-    seen = observations.contact(forces, torch.tensor([1, 2]), torch.tensor([[1.0, 0.0]]))
-    torch.testing.assert_close(seen, torch.tensor([[0.761594, 0.0, 1.0, 0.0]]), atol=1e-5, rtol=0)  # tanh(50 N / 50 N)
+    forces = torch.zeros(1, 4, 3)
+    forces[0, 1], forces[0, 2] = torch.tensor([0.0, 12.0, 16.0]), torch.tensor([0.0, -18.0, -24.0])  # palm and fingers
+    hands = torch.tensor([[0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    seen = observations.contact(forces, hands, torch.tensor([[1.0, 0.0]]))
+    # a pinch of 20 N and 30 N: tanh(50 N / 50 N)
+    torch.testing.assert_close(seen, torch.tensor([[0.761594, 0.0, 1.0, 0.0]]), atol=1e-5, rtol=0)
 
 
 def test_a_state_is_indexed_as_one(random_state: Make) -> None:

@@ -142,7 +142,8 @@ def test_a_batch_is_so_many_single_environments(make_task: Make) -> None:
         together = batch.step(action)
         for i, single in enumerate(singles):
             alone = single.step(action[i : i + 1])
-            np.testing.assert_array_equal(single._state[0], batch._state[i])
+            # feedback is a batched product in single precision, whose last bit depends on the batch's size
+            np.testing.assert_allclose(single._state[0], batch._state[i], atol=1e-5)
             torch.testing.assert_close(alone.observation[0], together.observation[i], atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(alone.reward[0], together.reward[i], atol=1e-5, rtol=0)
 

@@ -23,6 +23,7 @@ from rl.refine import RefineConfig, save_corrections
 from rl.runs import RunFolder, load_config
 from rl.train import Progress, TrainResult, build_model, train
 from sim.errors import RunError, TouchstoneError
+from sim.humanoid import simulated_joints
 from sim.motion import Motion
 from sim.retarget import retarget
 
@@ -165,7 +166,7 @@ def test_corrections_of_a_run_without_checkpoint_are_not_used(
     tiny: Tiny, trained: RunFolder, push_clip: Motion, tmp_path: Path
 ) -> None:
     run = RunFolder(tmp_path)
-    save_corrections(run.corrections, np.ones((40, 63)))
+    save_corrections(run.corrections, np.ones((40, 3 * len(simulated_joints("mitten")) - 3)))
     train(push_clip, run.path, tiny())
     expected = weights(trained.checkpoint)
     assert all(torch.equal(value, expected[name]) for name, value in weights(run.checkpoint).items())

@@ -122,7 +122,7 @@ def test_pushing_points_lie_at_the_touched_object_alone(standing: Make, resting:
     points = hand_contact_points(motion, build_scene(motion.offsets, motion.objects, SceneConfig()))
     assert points.active[HELD].any(1).all()
     assert not points.active[: HELD.start].any()
-    assert {points.bodies[p] for p in np.flatnonzero(points.active.any(0))} == {"left_wrist"}
+    assert set(points.bodies[points.active]) <= {"left_wrist", "left_middle1"}
     np.testing.assert_allclose(
         points.normals_w[points.active], np.tile([0.0, 0, 1], (points.active.sum(), 1)), atol=1e-6
     )

@@ -161,7 +161,7 @@ def pushing(
     motion = standing(frames, objects=(box,))
     scene, qpos, qvel = states(motion.replace(root_position_w=motion.root_position_w + np.array([0.0, 0.0, 2.0])))
     count = len(hand_points)
-    bodies = tuple(f"{side}_wrist" for side in ("left", "right") for _ in range(count))
+    bodies = np.tile(np.repeat(["left_wrist", "right_wrist"], count), (frames, 1))
     points = np.concatenate((hand_points, hand_points * [1, -1, 1]))
     contacts = HandContacts(
         bodies,
@@ -236,7 +236,7 @@ def test_nobody_touches_nothing_changes(standing: Callable[..., Motion], resting
     motion = standing(4, objects=(resting(Primitive("box", (0.2, 0.2, 0.2)), (1, 0, 0.1), 4),))
     scene, qpos, qvel = states(motion)
     none = HandContacts(
-        ("left_wrist",),
+        np.full((4, 1), "left_wrist"),
         np.zeros((4, 1), int),
         np.zeros((4, 1, 3)),
         np.tile([0.0, 0, 1], (4, 1, 1)),

@@ -13,9 +13,18 @@ from sim import rotations, skeleton
 from sim.body.capsules import Hands, body_mass
 from sim.formats import import_motion
 from sim.geometry import Primitive
-from sim.humanoid import HINGES, HumanoidConfig, add_humanoid, gain, hinge_angles, joint_rotations, simulated_joints
+from sim.humanoid import (
+    HINGES,
+    HumanoidConfig,
+    add_humanoid,
+    gain,
+    grip_torque,
+    hinge_angles,
+    joint_rotations,
+    simulated_joints,
+)
 from sim.motion import Motion
-from sim.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
+from sim.skeleton import JOINT_INDEX, JOINT_NAMES, MITTEN_JOINTS, PARENTS
 from sim.subject import default_offsets
 
 
@@ -25,7 +34,7 @@ def build(hands: Hands = "mitten", **changes: float) -> mujoco.MjModel:
     return spec.compile()
 
 
-@pytest.mark.parametrize(("hands", "bodies"), [("mitten", 22), ("full", 52)])
+@pytest.mark.parametrize(("hands", "bodies"), [("mitten", 24), ("full", 52)])
 def test_bodies_are_the_joints_in_skeleton_order(hands: Hands, bodies: int) -> None:
     model, offsets = build(hands), default_offsets()
     joints = simulated_joints(hands)
@@ -45,16 +54,18 @@ def test_bodies_are_the_joints_in_skeleton_order(hands: Hands, bodies: int) -> N
 @pytest.mark.parametrize("hands", ["mitten", "full"])
 def test_gains_stand_in_the_actuators_and_nowhere_else(hands: Hands) -> None:
     model = build(hands, gain_scale=0.25, damping_seconds=0.04, torque_limit_scale=0.8, armature=0.03)
-    kp = np.repeat([0.25 * gain(j) for j in simulated_joints(hands)[1:]], 3)
+    kp = np.repeat([0.25 * gain(j, hands) for j in simulated_joints(hands)[1:]], 3)
+    mittens = np.repeat([hands == "mitten" and j in MITTEN_JOINTS for j in simulated_joints(hands)[1:]], 3)
     np.testing.assert_allclose(model.actuator_gainprm[:, 0], kp)
     np.testing.assert_allclose(model.actuator_biasprm[:, 1], -kp)
     np.testing.assert_allclose(model.actuator_biasprm[:, 2], -0.04 * kp)
-    np.testing.assert_allclose(model.actuator_forcerange, np.stack((-0.8 * kp, 0.8 * kp), 1))
+    limit = np.where(mittens, grip_torque(HumanoidConfig().grip_strength, default_offsets(), "left"), 0.8 * kp)
+    np.testing.assert_allclose(model.actuator_forcerange, np.stack((-limit, limit), 1))
     assert model.actuator_forcelimited.all()
     # the porting trap: gains as passive springs pull every joint to zero whatever the policy says
     assert not model.jnt_stiffness.any()
     assert not model.dof_damping.any()
-    np.testing.assert_allclose(model.dof_armature[6:], 0.03)
+    np.testing.assert_allclose(model.dof_armature[6:], np.where(mittens, 0.001, 0.03))
     assert not model.dof_armature[:6].any()
 
 
@@ -62,6 +73,7 @@ def test_gains_by_name() -> None:
     assert gain(JOINT_INDEX["left_knee"]) == 800
     assert gain(JOINT_INDEX["right_wrist"]) == 300
     assert gain(JOINT_INDEX["right_thumb2"]) == 100
+    assert gain(JOINT_INDEX["left_middle1"], "mitten") == 20
 
 
 def test_torque_saturates_at_the_limit() -> None:

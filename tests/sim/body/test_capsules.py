@@ -16,8 +16,10 @@ from sim.body.capsules import (
     body_geoms,
     body_mass,
     default_stance,
+    finger_length,
     measure_stance,
     palm_frame,
+    rest_flexion,
     surface_points,
 )
 from sim.errors import SimulationError
@@ -161,24 +163,30 @@ def test_palms_face_down_in_the_t_pose_and_reach_the_knuckles(side: str) -> None
     )
 
 
-def test_mittens_keep_the_frozen_curl() -> None:
+@pytest.mark.parametrize("bend", [0.0, 0.5])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_mittens_fingers_are_curled_alike_whatever_their_bend_at_rest(bend: float, side: str) -> None:
+    """Bones that are bent by 0 or 0.5 rad at the knuckle and again behind it: the bend behind it becomes 20 degrees."""
     offsets = default_offsets()
-    pose = np.tile(IDENTITY, (52, 1))
     for finger in ("index", "middle", "ring", "pinky"):
-        for segment in (1, 2, 3):
-            pose[JOINT_INDEX[f"left_{finger}{segment}"]] = rotations.from_rotvec(np.array([-0.5, 0.0, 0.0]))
-    straight, curled = body_geoms(offsets), body_geoms(offsets, finger_rotations_b=pose)
-    changed = [(a, b) for a, b in zip(straight, curled, strict=True) if not np.allclose(a.position_b, b.position_b)]
-    assert {JOINT_NAMES[a.joint] for a, _ in changed} == {"left_wrist"}
-    before, after = changed[0]
-    # bent about -x, fingers that point to the left go down, towards the palm
-    assert rotations.angle_between(before.rotation_b, after.rotation_b) == pytest.approx(0.5, abs=0.05)
-    assert after.position_b[2] < before.position_b[2] - 0.005
+        for segment, turns in ((2, 1), (3, 2)):
+            joint, down = JOINT_INDEX[f"{side}_{finger}{segment}"], turns * bend * skeleton.flexion_axis(side)
+            offsets[joint] = rotations.rotate(rotations.from_rotvec(down), offsets[joint])
+    assert rest_flexion(offsets, side) == pytest.approx(bend, abs=1e-9)
+    first, second = (g for g in body_geoms(offsets) if g.joint == JOINT_INDEX[f"{side}_middle1"])
+    assert rotations.angle_between(first.rotation_b, second.rotation_b) == pytest.approx(np.radians(20), abs=0.02)
+    along = [rotations.rotate(g.rotation_b, np.array([1.0, 0.0, 0.0])) for g in (first, second)]
+    down = np.array([-a[2] for a in along])  # palms face down: fingers that are bent point down
+    np.testing.assert_allclose(down, np.sin([bend, bend + np.radians(20)]), atol=1e-6)
+    np.testing.assert_allclose([2 * first.size[2], 2 * second.size[2]], 0.02)
+    length = 2 * first.size[0] + 2 * second.size[0]
+    assert length == pytest.approx(finger_length(offsets, side), rel=0.01)
 
 
 def test_full_hands_have_a_shape_on_every_joint() -> None:
     assert {g.joint for g in body_geoms(default_offsets(), hands="full")} == set(range(52))
-    assert {g.joint for g in body_geoms(default_offsets())} == set(skeleton.BODY_JOINTS)
+    mitten = {*skeleton.BODY_JOINTS, *skeleton.MITTEN_JOINTS}
+    assert {g.joint for g in body_geoms(default_offsets())} == mitten
 
 
 @pytest.mark.parametrize("joint", ["left_elbow", "right_index1", "spine2", "left_foot"])

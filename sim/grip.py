@@ -25,7 +25,7 @@ _REFINEMENTS = 2
 _STRIDE = 2
 """Frames from one sweep to the next; between them flexion is interpolated."""
 _REACH = 0.15
-_TOUCHING = 0.003
+_TOUCHING = 0.010
 
 
 @dataclass(frozen=True)

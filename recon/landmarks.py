@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
+import cv2
 import numpy as np
 
 from sim.arrays import frozen
-from sim.errors import FormatError
+from sim.errors import FormatError, ReconstructionError
 
 BODY_NAMES = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
@@ -71,3 +74,94 @@ class Landmarks:
     def index(self, name: str) -> int:
         """Where `name` stands in `names`. Raises ValueError where it is absent."""
         return self.names.index(name)
+
+
+@dataclass(frozen=True, eq=False)
+class PersonFrame:
+    """What a tracker found in one image.
+
+    Attributes:
+        pixels: [75, 2]; points_m: [75, 3]; confidence: [75]: body, left hand, right hand, as in `Landmarks`.
+        mask: [M, M] uint8, 255 where the person is, of a square of the image.
+        mask_to_image: [2, 3], from (u, v, 1) in that unit square to pixels.
+    """
+
+    pixels: np.ndarray
+    points_m: np.ndarray
+    confidence: np.ndarray
+    mask: np.ndarray
+    mask_to_image: np.ndarray
+
+
+class LandmarkTracker(Protocol):
+    """Follows one person through the images of a clip, in order."""
+
+    source: str
+
+    def step(self, image: np.ndarray) -> PersonFrame | None:
+        """The person in the next image [H, W, 3] uint8 RGB, or None where nobody is found."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PersonDetection:
+    """A person over a clip: `landmarks`, and the detector's own coarse mask of each frame (None where not found)."""
+
+    landmarks: Landmarks
+    masks: tuple[tuple[np.ndarray, np.ndarray] | None, ...]
+    width: int
+    height: int
+
+    def mask(self, frame: int) -> np.ndarray | None:
+        """[H, W] uint8, 255 where the person is, or None where nobody was found in that frame."""
+        found = self.masks[frame]
+        if found is None:
+            return None
+        mask, matrix = found
+        size = len(mask)
+        index = np.column_stack((matrix[:, :2] / size, matrix @ [0.5 / size, 0.5 / size, 1.0] - 0.5))
+        image: np.ndarray = cv2.warpAffine(mask, index, (self.width, self.height), flags=cv2.INTER_LINEAR)
+        return image
+
+
+def detect_person(images: Iterable[np.ndarray], tracker: LandmarkTracker | None = None) -> PersonDetection:
+    """Follow the person through a clip's images, each [H, W, 3] uint8 RGB.
+
+    Args:
+        images: in order.
+        tracker: `recon.blaze.BlazeTracker` unless told.
+
+    Raises:
+        ReconstructionError: no image, or nobody in any of them; AssetError: the default's weights were never fetched.
+    """
+    if tracker is None:
+        from recon.blaze import BlazeTracker
+
+        tracker = BlazeTracker()
+    frames: list[PersonFrame | None] = []
+    shape: tuple[int, ...] = ()
+    for image in images:
+        shape = image.shape
+        frames.append(tracker.step(image))
+    found = [frame for frame in frames if frame is not None]
+    if not found:
+        raise ReconstructionError(
+            f"no person found in any of {len(frames)} frames ({tracker.source}); "
+            "the person must be in view and not much smaller than a tenth of the image"
+        )
+    names = BODY_NAMES + LEFT_HAND_NAMES + RIGHT_HAND_NAMES
+    missing = PersonFrame(np.full((len(names), 2), np.nan), np.full((len(names), 3), np.nan), np.zeros(len(names)),
+                          found[0].mask, found[0].mask_to_image)  # fmt: skip
+    pixels, points, confidence = (
+        np.stack([getattr(frame or missing, name) for frame in frames]) for name in ("pixels", "points_m", "confidence")
+    )
+    kept = (np.arange(len(names)) < len(BODY_NAMES)) | confidence.any(0)
+    landmarks = Landmarks(
+        tuple(name for name, keep in zip(names, kept, strict=True) if keep),
+        pixels[:, kept],
+        points[:, kept],
+        confidence[:, kept],
+        tracker.source,
+    )
+    masks = tuple(None if frame is None else (frame.mask, frame.mask_to_image) for frame in frames)
+    return PersonDetection(landmarks, masks, shape[1], shape[0])

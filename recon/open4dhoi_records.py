@@ -2,7 +2,8 @@
 
 A record says, frame by frame, which keypoint touches which vertex of the object and which vertex is seen at which
 pixel: `kp_record_merged.json` for the clip, `kp_record/%05d.json` for one frame. In the second version these ids index
-a decimated mesh where the original has more than 30,000 vertices; `kp_record_new.json` has the original's ids.
+a decimated mesh where the original has more than 30,000 vertices; `kp_record_new.json` has the original's ids. All of
+them number vertices as Open3D does (`recon.vertex_order`), not as the file; in `Records` ids are the file's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy.spatial import cKDTree
 
 from recon.annotations import Annotations, ImagePoints
 from recon.open4dhoi import Version, json_object, replace_json
+from recon.vertex_order import VertexOrder
 from sim.contact_graph import ContactGraph
 from sim.errors import AnnotationError, FormatError, MissingDependencyError, UnknownNameError
 from sim.keypoint_names import KEYPOINT_NAMES
@@ -135,9 +137,9 @@ def frame_json(record: FrameRecord) -> dict[str, Any]:
 
 
 def read_records(
-    folder: Path, version: Version, vertices: np.ndarray | None = None, decimated: np.ndarray | None = None
+    folder: Path, version: Version, order: VertexOrder, decimated: np.ndarray | None = None
 ) -> Records | None:
-    """A session's records with ids on the original mesh, or None where there are none.
+    """A session's records with ids of the mesh file's vertices, or None where there are none.
 
     The clip's record counts; where there is none, those of the frames. The second version's record of original ids is
     the dictionary of the merged one; where that was saved again since (their tools then go on with the old record), the
@@ -145,7 +147,7 @@ def read_records(
 
     Args:
         folder: of the session. version: whose tools wrote it.
-        vertices: [V, 3] of the original mesh; every id is checked against it.
+        order: of the original mesh's vertices; every id is checked against it.
         decimated: [D, 3] vertices of the mesh that the annotator showed, where the caller has it. Where it is needed
             and not given, the package open3d repeats their decimation.
 
@@ -159,28 +161,29 @@ def read_records(
         records, where = original, folder / ORIGINAL_IDS
     elif merged.rejected:
         return merged
-    elif version == "v1" or vertices is None or len(vertices) <= DECIMATED_ABOVE:
+    elif version == "v1" or len(order.vertices) <= DECIMATED_ABOVE:
         records = merged
     else:
         ids = {} if original is None else paired_ids(merged, original, contacts=_converted_since(folder))
         if not ids.keys() >= merged.vertices:
-            ids = _nearest_ids(folder, merged, vertices, decimated)
+            ids = _nearest_ids(folder, merged, order, decimated)
         records = merged.renamed(ids)
-    if records is not None and vertices is not None:
-        check_ids(records, len(vertices), where)
-    return records
+    if records is None:
+        return None
+    check_ids(records, len(order.vertices), where)
+    return records.renamed(dict(enumerate(order.to_file.tolist())))
 
 
 def write_records(
     folder: Path,
     records: Records,
     version: Version,
-    vertices: np.ndarray,
+    order: VertexOrder,
     decimated: np.ndarray | None = None,
     *,
     overwrite_rejected: bool = False,
 ) -> list[str]:
-    """Write records (ids on the original mesh) where the tools of that version look for them.
+    """Write records (ids of the mesh file's vertices) where the tools of that version look for them.
 
     Returns notes on what could not be brought up to date. Frames' files are written where the session has them, and
     emptied where the clip's record no longer has that frame: their app would merge them again.
@@ -191,14 +194,14 @@ def write_records(
     old, _ = _read_shown(folder, version, lenient=True)
     if old is not None and old.rejected and not (overwrite_rejected or records.rejected):
         raise AnnotationError(f"{folder / MERGED}: the clip was rejected in the annotation app ('status': 'delete')")
-    check_ids(records, len(vertices), folder / MERGED)
+    check_ids(records, len(order.from_file), folder / MERGED)
+    records = records.renamed(dict(enumerate(order.from_file.tolist())))
     shown: Records | None = records
-    if version == "v2":
-        if len(vertices) > DECIMATED_ABOVE and not records.rejected:
-            shown = _as_shown(folder, records, old, vertices, decimated)
-        if not records.rejected:
-            replace_json(folder / ORIGINAL_IDS, to_json(records))
-    elif (folder / f"{folder.name}.json").is_file():
+    if version == "v2" and not records.rejected:
+        if len(order.vertices) > DECIMATED_ABOVE:
+            shown = _as_shown(folder, records, old, order, decimated)
+        replace_json(folder / ORIGINAL_IDS, to_json(records))
+    elif version == "v1" and (folder / f"{folder.name}.json").is_file():
         replace_json(folder / f"{folder.name}.json", to_json(records))
     if shown is None:
         return [f"{MERGED} left as it was: its ids belong to a decimated mesh; {ORIGINAL_IDS} is up to date"]
@@ -241,7 +244,7 @@ def to_annotations(records: Records, vertices: np.ndarray, scale: float, num_fra
     """Records as contact intervals and image points.
 
     Args:
-        records: with ids on the original mesh.
+        records: with ids of the mesh file's vertices.
         vertices: [V, 3] of the original mesh, as in the file.
         scale: of `obj_poses.json`; the annotator's correction comes on top.
         num_frames: of the video.
@@ -371,17 +374,17 @@ def _converted_since(folder: Path) -> bool:
     return (folder / ORIGINAL_IDS).stat().st_mtime_ns >= (folder / MERGED).stat().st_mtime_ns
 
 
-def _nearest_ids(folder: Path, shown: Records, vertices: np.ndarray, decimated: np.ndarray | None) -> dict[int, int]:
-    """Decimated id -> the original vertex nearest to it, as their converter does."""
+def _nearest_ids(folder: Path, shown: Records, order: VertexOrder, decimated: np.ndarray | None) -> dict[int, int]:
+    """Decimated id -> Open3D's id of the original vertex nearest to it, as their converter does."""
     if decimated is None:
         decimated = decimated_vertices(folder / "obj_org.obj")
     check_ids(shown, len(decimated), folder / MERGED)
     ids = sorted(shown.vertices)
-    return dict(zip(ids, cKDTree(vertices).query(decimated[ids])[1].tolist(), strict=True))
+    return dict(zip(ids, cKDTree(order.vertices).query(decimated[ids])[1].tolist(), strict=True))
 
 
 def _as_shown(
-    folder: Path, records: Records, old: Records | None, vertices: np.ndarray, decimated: np.ndarray | None
+    folder: Path, records: Records, old: Records | None, order: VertexOrder, decimated: np.ndarray | None
 ) -> Records | None:
     """Records with ids on the decimated mesh: those known from before, else the nearest ones; None where unknown."""
     original = _parsed(folder / ORIGINAL_IDS)
@@ -396,7 +399,7 @@ def _as_shown(
         except MissingDependencyError:
             return None
     if ids and decimated is not None:
-        known |= dict(zip(ids, cKDTree(decimated).query(vertices[ids])[1].tolist(), strict=True))
+        known |= dict(zip(ids, cKDTree(decimated).query(order.vertices[ids])[1].tolist(), strict=True))
     return records.renamed(known)
 
 

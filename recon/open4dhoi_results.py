@@ -55,7 +55,11 @@ class Placement:
         return "v1" if self.centers_c is not None else "v2"
 
     def offset_b(self, vertices: np.ndarray, object_scale: float = 1.0) -> np.ndarray:
-        """What their mesh is shifted by in the object's frame, [3] m; vertices [V, 3] as in the file."""
+        """What their mesh is shifted by in the object's frame, [3] m.
+
+        vertices [D, 3]: as Open3D reads them (`VertexOrder.vertices`), unscaled: vertices that it drops or splits do
+        not count the same in the mean.
+        """
         mean = vertices.mean(0) * (self.scale * object_scale)
         return -mean if self.shift_c is None else self.shift_c - mean
 
@@ -122,7 +126,10 @@ class Results:
     def object_poses_c(
         self, vertices: np.ndarray, placement: Placement, object_scale: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Poses of the mesh file's own frame (times both scales) in camera axes: [N, 3] m, [N, 4] wxyz."""
+        """Poses of the mesh file's own frame (times both scales) in camera axes: [N, 3] m, [N, 4] wxyz.
+
+        vertices: see `Placement.offset_b`.
+        """
         offset = placement.offset_b(vertices, object_scale)
         position = self.object_centers_c + self.object_rotations_c @ offset
         return position, rotations.from_matrix(self.object_rotations_c)
@@ -215,7 +222,7 @@ def results_of(
     Args:
         motion: its one object is the mesh file's frame, times both scales.
         camera: of the video, over these frames.
-        vertices: [V, 3] of the original mesh, as in the file. first_frame: of the motion, in the video.
+        vertices: see `Placement.offset_b`. first_frame: of the motion, in the video.
         records: the annotation's record, as JSON; its frames go along.
 
     Raises:

@@ -27,6 +27,7 @@ from recon.open4dhoi import Selection, Version
 from recon.open4dhoi_motion import BodyResult, body_motion, read_body, result_camera, write_body
 from recon.open4dhoi_records import Records
 from recon.open4dhoi_results import Placement, Results
+from recon.vertex_order import VertexOrder
 from recon.video import VideoInfo, scan_video
 from sim import rotations
 from sim.errors import AssetError, FormatError
@@ -189,10 +190,19 @@ class Session:
     @functools.cached_property
     def mesh(self) -> Mesh:
         """The original mesh as in its file, unscaled: what vertex ids index. Raises AssetError."""
-        for name in layout.MESHES:
-            if (self.folder / name).is_file():
-                return read_mesh(self.folder / name)
-        raise AssetError(f"{self.folder}: no object mesh; expected {layout.MESHES[0]}")
+        return read_mesh(self._mesh_path)
+
+    @functools.cached_property
+    def vertex_order(self) -> VertexOrder:
+        """How their tools number the mesh file's vertices. Raises AssetError."""
+        return VertexOrder.of(self._mesh_path)
+
+    @property
+    def _mesh_path(self) -> Path:
+        found = next((self.folder / name for name in layout.MESHES if (self.folder / name).is_file()), None)
+        if found is None:
+            raise AssetError(f"{self.folder}: no object mesh; expected {layout.MESHES[0]}")
+        return found
 
     def placement(self) -> Placement:
         """Scale and first place of the object. A mesh with both baked in (`obj_init.obj`) has scale 1."""
@@ -212,7 +222,7 @@ class Session:
         try:
             check_mesh(mesh)
         except AssetError as error:
-            raise AssetError(f"{self.folder / layout.MESHES[0]} at scale {scale:g}: {error}") from error
+            raise AssetError(f"{self._mesh_path} at scale {scale:g}: {error}") from error
         return mesh
 
     def selection(self) -> Selection:
@@ -224,7 +234,7 @@ class Session:
 
     def records(self, decimated: np.ndarray | None = None) -> Records | None:
         """Their annotation records with ids on the original mesh, see `read_records`; None where there are none."""
-        return records_of.read_records(self.folder, self.version, self.mesh.vertices, decimated)
+        return records_of.read_records(self.folder, self.version, self.vertex_order, decimated)
 
     def annotations(self, decimated: np.ndarray | None = None) -> Annotations | None:
         """The clip's annotations, or None where there are none.
@@ -258,7 +268,7 @@ class Session:
         """
         records = records_of.from_annotations(annotations, self.mesh.vertices, self.placement().scale)
         notes = records_of.write_records(
-            self.folder, records, self.version, self.mesh.vertices, decimated, overwrite_rejected=overwrite_rejected
+            self.folder, records, self.version, self.vertex_order, decimated, overwrite_rejected=overwrite_rejected
         )
         if annotations.clicks:
             notes += layout.write_clicks(self.folder / layout.CLICKS, annotations.clicks)
@@ -320,7 +330,7 @@ class Session:
         if correction is None:
             correction = 1.0 if annotations is None else annotations.object_scale / placement.scale
         scale = placement.scale * correction
-        place, turn = results.object_poses_c(self.mesh.vertices, placement, correction)
+        place, turn = results.object_poses_c(self.vertex_order.vertices, placement, correction)
         name = self.selection().object_name or "object"
         turn_w = rotations.multiply(np.broadcast_to(camera.rotation_w, turn.shape), turn)
         static = annotations is not None and annotations.is_static
@@ -343,7 +353,7 @@ class Session:
         results, notes = results_of.results_of(
             motion,
             camera,
-            self.mesh.vertices,
+            self.vertex_order.vertices,
             self.placement(),
             object_scale=1.0 if records is None else records.object_scale,
             first_frame=first_frame,

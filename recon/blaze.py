@@ -146,7 +146,7 @@ class HandTracker:
         centre, reach = person.pixels[rows].mean(0), self._config.hand_reach * scale
         hand = self._find(image, network, self._region, centre, reach) if self._region is not None else None
         if hand is None:
-            around = Region(*centre, 4 * reach)
+            around = Region(centre[0], centre[1], 4 * reach)
             found = palms(image, around, self._config.min_hand)
             away = np.linalg.norm(around.points(found.box[:, :2]) - centre, axis=-1) if len(found.score) else np.ones(0)
             near = np.flatnonzero(away < reach)
@@ -155,10 +155,8 @@ class HandTracker:
                 points = around.points(found.points[best])
                 side = 2.6 * 4 * reach * float(found.box[best, 2:].max())
                 # the square is moved by 0.5 of the palm's box towards the fingers
-                x, y = Region.upright(points[0], points[2], *around.points(found.box[best, :2]), side).points(
-                    np.array([0.5, 0.5 - 0.5 / 2.6])
-                )
-                region = Region.upright(points[0], points[2], x, y, side)
+                box = Region.upright(points[0], points[2], around.points(found.box[best, :2]), side)
+                region = Region.upright(points[0], points[2], box.points(np.array([0.5, 0.5 - 0.5 / 2.6])), side)
                 hand = self._find(image, network, region, centre, reach)
         if hand is None:
             self._region = None
@@ -178,18 +176,19 @@ class HandTracker:
 
 def _body_region(hips: np.ndarray, end: np.ndarray) -> Region:
     """The person's crop, from the middle of the hips and the point that tells size and tilt."""
-    return Region.upright(hips, end, *hips, 2.5 * float(np.linalg.norm(end - hips)))
+    return Region.upright(hips, end, hips, 2.5 * float(np.linalg.norm(end - hips)))
 
 
 def _hand_region(pixels: np.ndarray) -> Region:
     """The hand's next crop: twice the palm's box in the hand's own direction, moved by 0.1 of it to the fingers."""
     knuckles = ((pixels[5] + pixels[13]) / 2 + pixels[9]) / 2
-    turn = Region.upright(pixels[0], knuckles, 0.0, 0.0, 1.0).angle
+    turn = Region.upright(pixels[0], knuckles, pixels[0], 1.0).angle
     axes = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     own = pixels[_PALM] @ axes.T
     low, high = own.min(0), own.max(0)
     middle = (low + high) / 2 - [0.0, 0.1 * (high - low)[1]]
-    return Region(*(middle @ axes), 2.0 * float((high - low).max()), turn)
+    x, y = middle @ axes
+    return Region(x, y, 2.0 * float((high - low).max()), turn)
 
 
 def _refined(unit: np.ndarray, heatmaps: np.ndarray, radius: int = 3, certain: float = 0.5) -> np.ndarray:

@@ -92,11 +92,11 @@ class Region(NamedTuple):
         return Region(width / 2, height / 2, float(max(height, width)))
 
     @staticmethod
-    def upright(base: np.ndarray, top: np.ndarray, x: float, y: float, side: float) -> Region:
-        """A square turned so that `top` is straight above `base` (pixels [2])."""
+    def upright(base: np.ndarray, top: np.ndarray, centre: np.ndarray, side: float) -> Region:
+        """A square turned so that `top` is straight above `base` (pixels [2] all)."""
         dx, dy = np.asarray(top) - base
         angle = np.arctan2(dx, -dy)
-        return Region(float(x), float(y), float(side), float(angle))
+        return Region(float(centre[0]), float(centre[1]), float(side), float(angle))
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def scan_video(path: str | Path, threshold: float = 27.0, min_shot_frames: int =
         for index, frame in enumerate(_frames(container, path)):
             times.append(frame.time if frame.time is not None else index / float(rate))
             image = _pixels(frame, _DETECTION_WIDTH)
-            shape = (frame.width, frame.height)[:: -1 if frame.rotation % 180 else 1]
+            shape = (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
             found = detector.process_frame(FrameTimecode(index, rate), np.ascontiguousarray(image[..., ::-1]))
             cuts += [cut.frame_num for cut in found]
     if not times:

@@ -16,6 +16,7 @@ import numpy as np
 
 from recon import motion_prior, pose_search
 from recon.annotations import Annotations
+from recon.block_banded import NormalEquations
 from recon.camera import Camera
 from recon.determinacy import contradictions, frame_rank, missing_points
 from recon.motion_prior import MotionPrior
@@ -252,28 +253,25 @@ def _refine_clip(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Levenberg-Marquardt on the whole clip: eq. 3 of all frames plus the motion prior. [T, 3] m, [T, 4]."""
 
-    def equations(at: np.ndarray, turned: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    def equations(at: np.ndarray, turned: np.ndarray) -> NormalEquations:
         points = o.linearize(at[:, None], turned[:, None], config.kernel, config.kernel_threshold)
-        motion = motion_prior.evaluate(prior, at, turned, fps)
-        blocks = motion.blocks
-        blocks[:, 0] += points.hessian[:, 0]
-        return float(points.cost.sum()) + motion.cost, points.gradient[:, 0] + motion.gradient, blocks
+        clip = NormalEquations.zeros(len(at), 6)
+        clip.add(points.residuals[:, 0], [points.rows[:, 0]], cost=float(points.cost.sum()))
+        motion_prior.add_motion(clip, prior, at, turned, fps)
+        return clip
 
     scale = np.diag(np.repeat([1.0, o.radius**2], 3))
-    cost, gradient, blocks = equations(position, rotation)
+    clip = equations(position, rotation)
     damping = 1e-4
     for _ in range(config.clip_iterations):
-        damped = blocks.copy()
-        size = np.trace(blocks[:, 0], axis1=-2, axis2=-1) / (3 + 3 * o.radius**2)
-        damped[:, 0] += (damping * size + _WEAK)[:, None, None] * scale
-        trial = _turned(position, rotation, -motion_prior.solve(damped, gradient))
-        trial_equations = equations(*trial)
-        gain = cost - trial_equations[0]
+        size = np.trace(clip.blocks[:, 0], axis1=-2, axis2=-1) / (3 + 3 * o.radius**2)
+        trial = _turned(position, rotation, clip.step((damping * size + _WEAK)[:, None, None] * scale))
+        trial_clip = equations(*trial)
+        gain = clip.cost - trial_clip.cost
         if gain > 0:
-            position, rotation = trial
-            cost, gradient, blocks = trial_equations
+            (position, rotation), clip = trial, trial_clip
             damping *= 0.1
-            if gain < 1e-4 * (1 + cost):
+            if gain < 1e-4 * (1 + clip.cost):
                 break
         else:
             damping *= 10

@@ -41,7 +41,7 @@ NAMES = [f"contact {i} ({KEYPOINT_NAMES[i]})" for i in range(3)]
         # A point above the line moves towards the camera as the object turns about the line: that does not show.
         (
             [[0, -0.2, 0], [0, 0.2, 0]], [[0, 0.0, 0.2]], 5,
-            [f"line through {NAMES[0]} and {NAMES[1]} is free", "image point 0 (vertex 0) only moves along the line of"],
+            [f"line through {NAMES[0]} and {NAMES[1]} is free", "image point 0 (vertex 0) only moves along"],
         ),
         # One in front moves up and down.
         ([[0, -0.2, 0], [0, 0.2, 0]], [[0.2, 0.0, 0.0]], 6, []),

@@ -40,20 +40,10 @@ def add_motion(
     steps = np.concatenate((np.diff(position_w, axis=0), turns), -1)
     ahead = np.tile(np.eye(6), (len(steps), 1, 1))
     behind = -ahead
-    ahead[:, 3:, 3:] = _inverse_left_jacobian(turns)
-    behind[:, 3:, 3:] = -_inverse_left_jacobian(-turns)
+    ahead[:, 3:, 3:] = rotations.left_jacobian_inverse(turns)
+    behind[:, 3:, 3:] = -rotations.left_jacobian_inverse(-turns)
     slow = fps / np.repeat([prior.speed, prior.turn], 3)
     calm = fps**2 / np.repeat([prior.acceleration, prior.turn_acceleration], 3)
     equations.add(slow * steps, [slow[:, None] * behind, slow[:, None] * ahead])
     bends = (-behind[:-1], behind[1:] - ahead[:-1], ahead[1:])
     equations.add(calm * np.diff(steps, axis=0), [calm[:, None] * bend for bend in bends])
-
-
-def _inverse_left_jacobian(v: np.ndarray) -> np.ndarray:
-    """Jl^-1(v) of SO(3) = I - [v]/2 + c [v]^2, c = (1 - (a/2) cot(a/2)) / a^2, a = |v|: [n, 3] -> [n, 3, 3]."""
-    angle = np.linalg.norm(v, axis=-1)[:, None, None]
-    safe = np.where(angle < 1e-3, 1.0, angle)
-    c = np.where(angle < 1e-3, 1 / 12, (1 - 0.5 * safe / np.tan(0.5 * safe)) / safe**2)
-    cross = np.cross(np.eye(3), v[:, None])  # rows e_i x v make [v]
-    inverse: np.ndarray = np.eye(3) - 0.5 * cross + c * cross @ cross
-    return inverse

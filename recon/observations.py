@@ -132,7 +132,7 @@ class Observations:
         arms = self.points_b @ np.swapaxes(rotations.to_matrix(rotation_w), -1, -2)
         arms = np.broadcast_to(arms, (*shape, *arms.shape[2:]))
         points = arms + position_w[..., None, :]
-        moves = np.concatenate((np.broadcast_to(np.eye(3), (*arms.shape, 3)), -_skew(arms)), -1)
+        moves = np.concatenate((np.broadcast_to(np.eye(3), (*arms.shape, 3)), -rotations.skew(arms)), -1)
         in_camera = self.camera.to_camera(points[:, :, c:])
         slopes = self.camera.projection_jacobian(in_camera) @ self.camera_axes[:, None, None]
         apart = points[:, :, :c] - self.targets_w[:, None]
@@ -174,13 +174,6 @@ def robust(squares: np.ndarray, kernel: Kernel, threshold: float) -> tuple[np.nd
     if kernel == "cauchy":
         return threshold**2 * np.log1p(ratio), 1 / (1 + ratio)
     return squares / (1 + ratio), 1 / (1 + ratio) ** 2
-
-
-def _skew(v: np.ndarray) -> np.ndarray:
-    """[..., 3] -> [..., 3, 3] with skew(v) u = v x u."""
-    out = np.zeros((*v.shape, 3))
-    out[..., 0, 1], out[..., 0, 2], out[..., 1, 2] = -v[..., 2], v[..., 1], -v[..., 0]
-    return out - np.swapaxes(out, -1, -2)
 
 
 def _vertex(vertex: int, before: str = ", ", after: str = "") -> str:

@@ -122,6 +122,35 @@ def to_rotvec(q: torch.Tensor) -> torch.Tensor:
 
 
 @_numpy_too
+def skew(v: torch.Tensor) -> torch.Tensor:
+    """The matrix of the cross product, skew(v) u = v x u: [..., 3] -> [..., 3, 3]."""
+    x, y, z = v.unbind(-1)
+    zero = torch.zeros_like(x)
+    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).unflatten(-1, (3, 3))
+
+
+@_numpy_too
+def left_jacobian(v: torch.Tensor) -> torch.Tensor:
+    """Jl of SO(3), [..., 3] -> [..., 3, 3]: exp(v + d) = exp(Jl(v) d) exp(v) = exp(v) exp(Jl(-v) d) for small d."""
+    angle = v.norm(dim=-1)[..., None, None]
+    safe = torch.where(angle < 1e-2, 1.0, angle)
+    sine = torch.where(angle < 1e-2, 1 / 6 - angle**2 / 120, (safe - safe.sin()) / safe**3)
+    cross: torch.Tensor = skew(v)
+    eye = torch.eye(3, dtype=v.dtype, device=v.device)
+    return eye + 0.5 * torch.sinc(0.5 * angle / torch.pi) ** 2 * cross + sine * cross @ cross
+
+
+@_numpy_too
+def left_jacobian_inverse(v: torch.Tensor) -> torch.Tensor:
+    """Inverse of `left_jacobian`, angles below 2 pi: log(exp(d) exp(v)) = v + Jl^-1(v) d for small d."""
+    angle = v.norm(dim=-1)[..., None, None]
+    safe = torch.where(angle < 1e-2, 1.0, angle)
+    share = torch.where(angle < 1e-2, 1 / 12 + angle**2 / 720, (1 - 0.5 * safe / (0.5 * safe).tan()) / safe**2)
+    cross: torch.Tensor = skew(v)
+    return torch.eye(3, dtype=v.dtype, device=v.device) - 0.5 * cross + share * cross @ cross
+
+
+@_numpy_too
 def angle_between(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Geodesic angle between quaternions in [0, pi] rad, blind to the double cover: [..., 4] x2 -> [...].
 

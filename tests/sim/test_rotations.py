@@ -261,3 +261,21 @@ def test_inputs_are_left_alone_and_read_only_ones_are_fine() -> None:
         function(q[::-1])
         function(q)
     np.testing.assert_array_equal(q, before)
+
+
+def test_skew_is_the_cross_product() -> None:
+    v, u = np.random.default_rng(0).normal(size=(2, 5, 3))
+    np.testing.assert_allclose((rotations.skew(v) @ u[..., None])[..., 0], np.cross(v, u))
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-4, 0.009, 0.011, 1.0, 3.0])
+def test_jacobians_of_the_exponential_map(angle: float) -> None:
+    v = angle * np.array([[0.6, 0.0, 0.8]])
+    q, jacobian = rotations.from_rotvec(v), rotations.left_jacobian(v)
+    numeric = []
+    for step in 1e-6 * np.eye(3):
+        ahead, behind = (rotations.multiply(rotations.from_rotvec(v + s), rotations.inverse(q)) for s in (step, -step))
+        numeric.append((rotations.to_rotvec(ahead) - rotations.to_rotvec(behind))[0] / 2e-6)
+    np.testing.assert_allclose(jacobian[0], np.stack(numeric, -1), atol=1e-7)
+    np.testing.assert_allclose(rotations.left_jacobian_inverse(v) @ jacobian, np.eye(3)[None], atol=1e-9)
+    np.testing.assert_allclose(rotations.left_jacobian(-v)[0], jacobian[0].T, atol=1e-12)

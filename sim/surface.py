@@ -47,6 +47,10 @@ class Surface:
             out[start : start + _CHUNK] = candidates[np.arange(len(part)), best]
         return out
 
+    def sample_distance(self, points: np.ndarray) -> np.ndarray:
+        """Distance to the nearest surface sample, [P, 3] -> [P] m: too long by up to half the samples' spacing."""
+        return np.asarray(self._samples[0].query(points)[0])
+
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Whether points [P, 3] lie inside, by the majority of six rays: bool [P]."""
         inside = np.zeros(len(points), bool)

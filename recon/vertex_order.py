@@ -72,14 +72,27 @@ def _first_of_equals(rows: np.ndarray) -> np.ndarray:
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Vertex rows [V, 3 or 6] and triangle corners [3F, 1 or 3], 0-based, -1 where a part is left out."""
-    lines = path.read_text(encoding="utf-8", errors="strict").splitlines()
-    points = [line.split()[1:] for line in lines if line.startswith("v ")]
-    columns = min((len(point) for point in points), default=0)
-    rows = np.array([point[:columns] for point in points], np.float64).reshape(len(points), -1)
-    corners = [c for line in lines if line.startswith("f ") and len(face := line.split()[1:]) == 3 for c in face]
-    plain = not any("/" in corner for corner in corners)
-    parts = [[c] if plain else [*c.split("/"), "", ""][:3] for c in corners]
-    ids = np.array([[int(part) if part else 0 for part in corner] for corner in parts], np.int64)
-    ids = ids.reshape(len(corners), -1)
-    counts = [len(rows), *(sum(line.startswith(tag) for line in lines) for tag in ("vt ", "vn "))]
-    return rows, np.where(ids < 0, ids + np.array(counts[: ids.shape[1]]), ids - 1)
+    lines: dict[str, list[str]] = {"v": [], "vt": [], "vn": [], "f": []}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        tag, _, rest = line.partition(" ")
+        if tag in lines:
+            lines[tag].append(rest)
+    rows = _table(lines["v"])
+    faces, text = lines["f"], " ".join(lines["f"])
+    if "/" in text or len(text.split()) != 3 * len(faces):
+        corners = [[*c.split("/"), "", ""][:3] for face in faces if len(f := face.split()) == 3 for c in f]
+        ids = np.array([[int(part) if part else 0 for part in corner] for corner in corners], np.int64).reshape(-1, 3)
+    else:
+        ids = np.fromstring(text, np.int64, sep=" ").reshape(-1, 1)
+    counts = np.array([len(rows), len(lines["vt"]), len(lines["vn"])])[: ids.shape[1]]
+    return rows, np.where(ids < 0, ids + counts, ids - 1)
+
+
+def _table(lines: list[str]) -> np.ndarray:
+    """Rows of numbers, as many columns as the shortest has (three, or six with a colour)."""
+    columns = len(lines[0].split()) if lines else 0
+    table = np.fromstring(" ".join(lines), sep=" ")
+    if table.size != columns * len(lines):
+        columns = min(len(line.split()) for line in lines)
+        table = np.array([line.split()[:columns] for line in lines], np.float64)
+    return table.reshape(len(lines), -1)

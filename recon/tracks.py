@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -154,12 +155,14 @@ class LucasKanade:
 
     def _flow(self, before: np.ndarray, after: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places [P, 2] in the next image, and px [P] between the start and the way back (inf where none)."""
-        options: dict[str, Any] = {"winSize": (self.config.window,) * 2, "maxLevel": self.config.levels}
+        follow = partial(
+            cv2.calcOpticalFlowPyrLK, winSize=(self.config.window, self.config.window), maxLevel=self.config.levels
+        )
         start = np.ascontiguousarray(places[:, None] - 0.5, np.float32)  # OpenCV counts from the first pixel's centre
-        there, ok_there, _ = cv2.calcOpticalFlowPyrLK(before, after, start, None, **options)
-        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, **options)
+        there, ok_there, _ = follow(before, after, start, np.zeros_like(start))
+        back, ok_back, _ = follow(after, before, there, np.zeros_like(start))
         gap = np.linalg.norm(back - start, axis=-1)[:, 0].astype(np.float64)
-        return there[:, 0].astype(np.float64) + 0.5, np.where((ok_there & ok_back)[:, 0] == 1, gap, np.inf)
+        return there[:, 0].astype(np.float64) + 0.5, np.where((np.asarray(ok_there) + np.asarray(ok_back))[:, 0] == 2, gap, np.inf)
 
     def _search(self, image: np.ndarray, place: np.ndarray, patch: np.ndarray) -> tuple[np.ndarray, float]:
         """The best match of a patch around a place: pixel [2] and correlation, -1 where there is nothing to compare."""

@@ -1,0 +1,161 @@
+"""Masks from clicks against the known outline of a generated square: overlap, occlusion, loss, refusals."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from recon.annotations import Click
+from recon.masks import GrabCutFlow, Sam2
+from sim.errors import AnnotationError, MissingDependencyError, ReconstructionError
+
+PATH = np.stack((20 + 2.3 * np.arange(24), 30 + 8 * np.sin(np.arange(24) / 4)), -1)
+MIDDLE = np.array([24.0, 24.0])
+
+
+def _click(frame: int, positive: bool = True, pixel: np.ndarray | None = None) -> Click:
+    x, y = PATH[frame] + MIDDLE if pixel is None else pixel
+    return Click("object", frame, (float(x), float(y)), positive)
+
+
+def _overlap(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """[T] intersection over union."""
+    union = (found | truth).sum((1, 2))
+    return np.where(union > 0, (found & truth).sum((1, 2)) / np.maximum(union, 1), 1.0)
+
+
+def test_one_click_finds_the_square_in_every_frame(square_clip: Callable[..., Any]) -> None:
+    clip = square_clip(PATH)
+    track = GrabCutFlow()(clip.images, [_click(8)])
+    overlap = _overlap(track.masks, clip.masks)
+    assert overlap.min() > 0.85
+    assert overlap.mean() > 0.93
+    assert track.lost == ()
+    assert track.confidence[8] == 1.0
+    assert (track.confidence > 0.4).all()
+    again = GrabCutFlow()(clip.images, [_click(8)])
+    np.testing.assert_array_equal(again.masks, track.masks)
+
+
+def test_what_is_in_front_belongs_to_nobody(square_clip: Callable[..., Any]) -> None:
+    clip = square_clip(PATH, post=(70, 82))
+    post = np.zeros(clip.masks.shape, bool)
+    post[:, :, 70:82] = True
+    track = GrabCutFlow()(clip.images, [_click(0)], other=post)
+    assert not (track.masks & post).any()
+    assert _overlap(track.masks, clip.masks).mean() > 0.8
+
+
+def test_a_target_that_leaves_is_lost_and_said_so(square_clip: Callable[..., Any]) -> None:
+    clip = square_clip(np.vstack((PATH[:8], np.full((6, 2), 400.0))))
+    track = GrabCutFlow()(clip.images, [_click(2)])
+    assert set(track.lost) == set(range(8, 14))
+    assert not track.masks[8:].any()
+    assert _overlap(track.masks[:8], clip.masks[:8]).min() > 0.85
+
+
+def test_a_negative_click_takes_a_neighbour_away(square_clip: Callable[..., Any]) -> None:
+    """Two halves of nearly the same colour hang together; a click on the other half splits them."""
+    rng = np.random.default_rng(3)
+    image = np.full((100, 140, 3), (60.0, 80.0, 140.0))
+    image[30:70, 30:65], image[30:70, 65:100] = (200, 120, 60), (208, 130, 60)
+    image = np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8)
+    left = [_click(0, pixel=np.array([45, 50]))]
+    both = GrabCutFlow()([image], left).masks[0]
+    assert both[50, 90]
+    split = GrabCutFlow()([image], [*left, _click(0, False, np.array([85, 50])), _click(0, False, np.array([72, 40]))])
+    assert split.masks[0][40:60, 35:55].mean() > 0.9
+    assert split.masks[0].sum() < both.sum()
+    assert not split.masks[0][50, 85]
+
+
+def test_a_detectors_mask_leads_and_needs_no_click(square_clip: Callable[..., Any]) -> None:
+    clip = square_clip(PATH)
+
+    def prior(frame: int) -> np.ndarray | None:
+        blurred: np.ndarray = cv2.GaussianBlur(clip.masks[frame].astype(np.float32) * 255, (0, 0), 4.0)
+        return None if frame in (5, 6) else blurred.astype(np.uint8)
+
+    track = GrabCutFlow()(clip.images, [], prior)
+    assert _overlap(track.masks, clip.masks).min() > 0.85
+    assert "detector" in track.source
+
+
+@pytest.mark.parametrize(
+    ("clicks", "message"),
+    [
+        ([], "at least one positive click"),
+        ([_click(3, False)], "at least one positive click"),
+        ([Click("object", 24, (3, 3))], "frame 24 of a clip of 24"),
+        ([Click("object", 2, (160, 3))], r"\[160, 3\] is outside of 160 x 120"),
+    ],
+)
+def test_clicks_that_say_nothing_are_refused(
+    square_clip: Callable[..., Any], clicks: list[Click], message: str
+) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        GrabCutFlow()(square_clip(PATH).images, clicks)
+
+
+def test_a_detector_that_sees_nothing_is_said(square_clip: Callable[..., Any]) -> None:
+    with pytest.raises(ReconstructionError, match="click on the target"):
+        GrabCutFlow()(square_clip(PATH).images, [], lambda frame: None)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("transformers") is not None, reason="transformers is installed")
+def test_sam2_says_how_to_install_it() -> None:
+    with pytest.raises(MissingDependencyError, match="pip install transformers"):
+        Sam2("nowhere")
+
+
+def test_sam2_runs_from_a_local_folder(square_clip: Callable[..., Any], tmp_path: Path) -> None:
+    """A tiny network with random weights: what it finds means nothing, the way through the adapter is the real one."""
+    transformers = pytest.importorskip("transformers", reason="transformers is an optional extra")
+    pytest.importorskip("torchvision", reason="SAM 2's image processor needs torchvision")
+    _tiny_sam2(transformers).save_pretrained(tmp_path)
+    size = {"height": 64, "width": 64}
+    transformers.Sam2VideoProcessor(
+        transformers.Sam2ImageProcessor(size=size, mask_size={"height": 16, "width": 16}),
+        transformers.Sam2VideoVideoProcessor(size=size),
+        target_size=64,
+    ).save_pretrained(tmp_path)
+    clip = square_clip(PATH[:5])
+    other = np.zeros(clip.masks.shape, bool)
+    other[:, :20] = True
+    track = Sam2(tmp_path)(clip.images, [_click(2), _click(2, False, np.array([5, 5]))], other=other)
+    assert track.masks.shape == clip.masks.shape
+    assert not (track.masks & other).any()
+    assert ((track.confidence > 0) == track.masks.any((1, 2))).all()
+    assert track.source == f"sam2 {tmp_path.name}"
+    with pytest.raises(ReconstructionError, match="holds no SAM 2 model"):
+        Sam2(tmp_path / "nowhere")
+
+
+def _tiny_sam2(transformers: Any) -> Any:
+    hiera = transformers.Sam2HieraDetConfig(
+        hidden_size=8, num_attention_heads=1, image_size=[64, 64], blocks_per_stage=[1, 1, 1, 1],
+        embed_dim_per_stage=[8, 16, 32, 64], num_attention_heads_per_stage=[1, 1, 2, 4],
+        window_size_per_stage=[4, 4, 4, 4], global_attention_blocks=[],
+        window_positional_embedding_background_size=[2, 2],
+    )  # fmt: skip
+    vision = transformers.Sam2VisionConfig(
+        backbone_config=hiera, backbone_channel_list=[64, 32, 16, 8], backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
+        fpn_hidden_size=32,
+    )  # fmt: skip
+    return transformers.Sam2VideoModel(
+        transformers.Sam2VideoConfig(
+            vision_config=vision, image_size=64,
+            prompt_encoder_config={"hidden_size": 32, "image_size": 64},
+            mask_decoder_config={"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32},
+            memory_attention_hidden_size=32, memory_attention_num_layers=1, memory_attention_num_attention_heads=1,
+            memory_attention_feed_forward_hidden_size=32, memory_attention_rope_feat_sizes=[4, 4],
+            memory_encoder_hidden_size=32, memory_encoder_output_channels=8, mask_downsampler_embed_dim=32,
+            memory_fuser_embed_dim=32, memory_fuser_intermediate_dim=32, memory_fuser_num_layers=1,
+        )
+    )  # fmt: skip

@@ -103,8 +103,11 @@ def draw_annotations(
     shape = Shape.of(item.geometry)
     if not view.visible.any():
         raise ReconstructionError(f"the camera never sees '{item.name}'")
-    graph = _tracked_pairs(motion, config) if config.mode == "tracked" else _nearest_pairs(motion, shape, config)
-    graph, contact_vertices = _spoilt_pairs(graph, shape, config, rng)
+    if config.mode == "tracked":
+        graph = extract_contacts(motion, threshold=config.max_distance_m, max_pairs=config.max_pairs)
+    else:
+        graph = nearest_pairs(_keypoints_w(motion), item, shape, config)
+    graph, contact_vertices = spoilt_pairs(graph, shape, config, rng)
     chosen = (_tracked_points if config.mode == "tracked" else _fresh_points)(view, config)
     return Annotations(
         contacts=graph,
@@ -217,16 +220,12 @@ def _vertices_at(shape: Shape, points_b: np.ndarray) -> tuple[np.ndarray, np.nda
 # --- which points -------------------------------------------------------------------------------------------------
 
 
-def _tracked_pairs(motion: Motion, config: ClickConfig) -> ContactGraph:
-    return extract_contacts(motion, threshold=config.max_distance_m, max_pairs=config.max_pairs)
+def nearest_pairs(keypoints_w: np.ndarray, item: MotionObject, shape: Shape, config: ClickConfig) -> ContactGraph:
+    """In every frame the keypoints nearest to the surface, one row a frame and pair (section 9.6 to the letter).
 
-
-def _nearest_pairs(motion: Motion, shape: Shape, config: ClickConfig) -> ContactGraph:
-    """In every frame the keypoints nearest to the surface, one row a frame and pair (section 9.6 to the letter)."""
-    item = motion.objects[0]
-    keypoints_w = keypoint_positions(
-        motion.joint_positions_w, motion.joint_rotations_w, keypoint_offsets(motion.offsets)
-    )
+    Args:
+        keypoints_w: [T, 87, 3] m; item: the object in the same T frames; shape: its geometry's.
+    """
     local = rotations.rotate_inverse(item.rotation_w[:, None], keypoints_w - item.position_w[:, None])
     distance = np.full(local.shape[:2], np.inf)
     low, high = shape.bounds
@@ -241,6 +240,10 @@ def _nearest_pairs(motion: Motion, shape: Shape, config: ClickConfig) -> Contact
     return ContactGraph(names, np.zeros(len(frame), np.int64), nearest[frame, keypoint], frame, frame)
 
 
+def _keypoints_w(motion: Motion) -> np.ndarray:
+    return keypoint_positions(motion.joint_positions_w, motion.joint_rotations_w, keypoint_offsets(motion.offsets))
+
+
 def _tracked_points(view: View, config: ClickConfig) -> np.ndarray:
     """Which candidates are annotated when: bool [T, N].
 
@@ -251,7 +254,7 @@ def _tracked_points(view: View, config: ClickConfig) -> np.ndarray:
     frame, last = 0, len(view.visible)
     while frame < last and config.image_points > 0:
         seen = view.visible[frame]
-        current = _farthest(view.pixels[frame], seen, current[seen[current]], config.image_points)
+        current = farthest_points(view.pixels[frame], seen, current[seen[current]], config.image_points)
         enough = min(config.min_in_view, max(len(current), 1))
         low = view.visible[frame + 1 :, current].sum(1) < enough
         # a new click helps only where there is more to see than is annotated
@@ -266,11 +269,11 @@ def _fresh_points(view: View, config: ClickConfig) -> np.ndarray:
     """A farthest-point sample of what is visible, in each frame its own: bool [T, N]."""
     chosen, none = np.zeros_like(view.visible), np.zeros(0, np.int64)
     for frame, (pixels, seen) in enumerate(zip(view.pixels, view.visible, strict=True)):
-        chosen[frame, _farthest(pixels, seen, none, config.image_points)] = True
+        chosen[frame, farthest_points(pixels, seen, none, config.image_points)] = True
     return chosen
 
 
-def _farthest(pixels: np.ndarray, seen: np.ndarray, kept: np.ndarray, count: int) -> np.ndarray:
+def farthest_points(pixels: np.ndarray, seen: np.ndarray, kept: np.ndarray, count: int) -> np.ndarray:
     """Kept points and others that are seen, each the farthest from all before it in the image: at most [count]."""
     index = np.flatnonzero(seen)
     if not len(index):
@@ -290,9 +293,10 @@ def _farthest(pixels: np.ndarray, seen: np.ndarray, kept: np.ndarray, count: int
 # --- how badly ----------------------------------------------------------------------------------------------------
 
 
-def _spoilt_pairs(
+def spoilt_pairs(
     graph: ContactGraph, shape: Shape, config: ClickConfig, rng: np.random.Generator
 ) -> tuple[ContactGraph, np.ndarray]:
+    """Pairs whose object points were clicked inexactly, some wrongly; and the vertices [C] that were hit."""
     if not len(graph):
         return graph, np.zeros(0, np.int64)
     points = graph.points_b + config.pair_noise_m * rng.normal(size=graph.points_b.shape)

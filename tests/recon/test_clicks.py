@@ -11,7 +11,16 @@ import pytest
 
 from recon.annotations import Annotations
 from recon.camera import Camera
-from recon.clicks import EXACT, ClickConfig, View, _farthest, draw_annotations, placed, surface_points, visible_points
+from recon.clicks import (
+    EXACT,
+    ClickConfig,
+    View,
+    draw_annotations,
+    farthest_points,
+    placed,
+    surface_points,
+    visible_points,
+)
 from sim import metrics
 from sim.body.skin import load_skin
 from sim.contacts import graph_distances
@@ -106,12 +115,12 @@ def test_what_lies_behind_the_box_or_outside_the_image_is_hidden() -> None:
     np.testing.assert_array_equal(visible, [[True, False, True, False, False]])
 
 
-def test_farthest_points_of_a_square_are_its_corners() -> None:
+def testfarthest_points_points_of_a_square_are_its_corners() -> None:
     grid = np.stack(np.meshgrid(np.arange(5.0), np.arange(5.0)), -1).reshape(-1, 2)
-    chosen = _farthest(grid, np.ones(25, bool), np.zeros(0, np.int64), 5)
+    chosen = farthest_points(grid, np.ones(25, bool), np.zeros(0, np.int64), 5)
     assert set(map(tuple, grid[chosen])) == {(0, 0), (0, 4), (4, 0), (4, 4), (2, 2)}
     seen = np.arange(25) != 24  # the far corner is hidden
-    assert 24 not in _farthest(grid, seen, np.array([0]), 3)
+    assert 24 not in farthest_points(grid, seen, np.array([0]), 3)
 
 
 def test_points_ride_on_the_skin(motion: Motion) -> None:

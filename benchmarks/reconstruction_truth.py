@@ -1,0 +1,341 @@
+"""What does the 4DHOISolver get back of recorded clips? Known motion, known camera, drawn annotations, measured errors.
+
+    python -m benchmarks.reconstruction_truth --folder FOLDER                # 8 clips, about ten minutes on two cores
+    python -m benchmarks.reconstruction_truth --folder FOLDER --clips 80 --seeds 0 1 2
+
+Clips are those of bench80.json in the folder that TOUCHSTONE_DATA names (default ../shared/data), at 30 Hz, at most 150
+frames around the contact. A camera that stands still has the whole clip in view (`reconstruction_render`); annotations
+are drawn as in section 9.6 of the paper and spoilt as `recon.clicks.ClickConfig` says. Each clip, seed and setting
+leaves one JSON in the folder and is not computed again; after a change of the solver take another folder.
+
+Settings vary one thing each: see `SETTINGS`. `true body` settings give the solver the recorded body, as the paper's
+experiment takes its constraints from ground truth; `rough` ones a body as wrong as one estimated from the video.
+Figures named `near` are of the object after moving it by the error of the pelvis: where it is with respect to the
+person, which is what a camera can tell best.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+from benchmarks.reconstruction_noise import RoughBody, rough_body
+from benchmarks.reconstruction_render import TrueMasks, filming_camera, true_masks
+from benchmarks.verdict_calibration import around_contact, data_folder, in_turns, run_all
+from recon.annotations import Annotations
+from recon.camera import Camera
+from recon.clicks import EXACT, ClickConfig, View, draw_annotations, surface_points
+from recon.keypoint_solver import solve_object_poses
+from recon.limb_ik import refine_limbs
+from recon.optimizer import OptimizerConfig, optimize
+from recon.smoothing import key_frames
+from rl.manifest import Entry, load_motion, read_manifest
+from sim import metrics, rotations
+from sim.body.skin import Skin, load_skin
+from sim.contacts import graph_distances
+from sim.corruption import clip_seed
+from sim.errors import TouchstoneError
+from sim.files import write_json, write_text
+from sim.keypoints import keypoint_offsets, keypoint_positions
+from sim.motion import Motion
+from sim.objects import Shape
+
+FRAMES = 150
+CHAMFER_FRAMES = 10
+"""Frames, evenly spread, in which surfaces are compared."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the solver is given. `body` None is the recorded one; `stages` is how far to go; `masks` the true ones."""
+
+    clicks: ClickConfig = field(default_factory=ClickConfig)
+    body: RoughBody | None = None
+    stages: int = 1
+    masks: bool = True
+
+
+def _points(pairs: int, image: int) -> Setting:
+    return Setting(ClickConfig(max_pairs=pairs, image_points=image, min_in_view=max(1, min(4, image - 1))))
+
+
+def _noise(pixels: float, pair_m: float) -> Setting:
+    return Setting(ClickConfig(pixel_noise=pixels, pair_noise_m=pair_m))
+
+
+SETTINGS: dict[str, Setting] = {
+    "standard": Setting(stages=3),
+    "rough body": Setting(body=RoughBody(), stages=3),
+    "rough body, no masks": Setting(body=RoughBody(), stages=3, masks=False),
+    "exact points": Setting(EXACT),
+    "every frame anew": Setting(ClickConfig(mode="per_frame")),
+    "every frame anew, exact": Setting(replace(EXACT, mode="per_frame")),
+    **{f"{a}+{b} points": _points(a, b) for a, b in ((4, 4), (3, 3), (2, 2), (5, 2), (2, 5), (5, 0), (0, 5))},
+    **{f"noise {p} px, {m} mm": _noise(p, m / 1000) for p, m in ((0, 0), (1, 5), (4, 20), (8, 40))},
+    "a third hidden": Setting(ClickConfig(hidden_share=0.33, missing_share=0.15)),
+    "a fifth wrong": Setting(ClickConfig(wrong_share=0.2, wrong_reach_m=0.08)),
+}
+"""Unless said otherwise: 5+5 points, 2 px and 10 mm of noise, 5 % wrong, 10 % hidden, 5 % of the frames without points,
+tracked, the recorded body, the object's pose alone (`lsq`)."""
+
+TARGETS: dict[tuple[str, str], float] = {
+    ("lsq", "translation_mm"): 15.0, ("lsq", "rotation_deg"): 4.0, ("lsq", "cd_o_mm"): 25.0,
+    ("optimizer", "contact_mm"): 10.0, ("optimizer", "penetrating_percent"): 0.5,
+}  # fmt: skip
+"""Of the setting `standard`, medians over the clips."""
+FIGURES: dict[str, str] = {
+    "cd_o_mm": "CD-o", "cd_o_near_mm": "CD-o near", "cd_h_mm": "CD-h", "translation_mm": "object mm",
+    "translation_near_mm": "near mm", "rotation_deg": "object deg", "mpjpe_mm": "MPJPE", "mpjpe_root_mm": "root-rel.",
+    "contact_mm": "contact mm", "true_contact_mm": "true pairs mm", "penetrating_percent": "inside %",
+    "jitter_body": "jitter body", "jitter_object": "jitter object", "seconds": "CPU s",
+}  # fmt: skip
+
+
+# --- one clip -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a stage may see: the estimate so far (its object unknown at first), the points, the camera."""
+
+    motion: Motion
+    annotations: Annotations
+    camera: Camera
+    masks: TrueMasks | None = None
+
+
+def keypoints_w(motion: Motion) -> np.ndarray:
+    """The 87 keypoints, [T, 87, 3] m."""
+    offsets = keypoint_offsets(motion.offsets)
+    return keypoint_positions(motion.joint_positions_w, motion.joint_rotations_w, offsets)
+
+
+def solve_lsq(problem: Problem) -> Motion:
+    """Stage 1: the object's poses by eq. 3."""
+    poses = solve_object_poses(problem.annotations, keypoints_w(problem.motion), problem.camera, fps=problem.motion.fps)
+    item = replace(problem.motion.objects[0], position_w=poses.position_w, rotation_w=poses.rotation_w)
+    return problem.motion.replace(objects=(item,), contacts=problem.annotations.contacts)
+
+
+def solve_ik(problem: Problem) -> Motion:
+    """Stage 1, second half: the annotated limbs."""
+    return refine_limbs(problem.motion, problem.annotations)
+
+
+def solve_optimizer(problem: Problem) -> Motion:
+    """Stage 2: eq. 4 on key frames, and what lies between them interpolated."""
+    return optimize(problem.motion, problem.annotations, problem.camera, problem.masks).motion
+
+
+SOLVERS: dict[str, Callable[[Problem], Motion]] = {
+    "lsq": solve_lsq, "ik": solve_ik, "optimizer": solve_optimizer,
+}  # fmt: skip
+
+
+class Truth:
+    """A recorded clip, what its surfaces are, and how far an estimate of it is off."""
+
+    def __init__(self, motion: Motion, camera: Camera) -> None:
+        self.motion = motion
+        self.shape = Shape.of(motion.objects[0].geometry)
+        rng = np.random.default_rng(0)
+        self._drawn, self._reference = (self.shape.surface_samples(metrics.CHAMFER_POINTS, rng) for _ in range(2))
+        self._frames = np.linspace(0, motion.num_frames - 1, CHAMFER_FRAMES).round().astype(int)
+        self.camera = camera
+        self._body = surface_points(self.skin, self._at(motion), metrics.CHAMFER_POINTS, seed=0)
+
+    @functools.cached_property
+    def skin(self) -> Skin:
+        """Anny, fitted to the subject's bones."""
+        return load_skin("anny", self.motion)
+
+    @functools.cached_property
+    def masks(self) -> TrueMasks:
+        """In the optimizer's key frames."""
+        frames = key_frames(self.motion.num_frames, OptimizerConfig().stride)
+        return true_masks(self.motion, self.camera, frames, self.skin)
+
+    def _at(self, motion: Motion) -> Motion:
+        """The frames in which surfaces are compared."""
+        item = motion.objects[0]
+        item = replace(item, position_w=item.position_w[self._frames], rotation_w=item.rotation_w[self._frames])
+        return Motion(
+            motion.fps, motion.root_position_w[self._frames], motion.joint_rotations_b[self._frames], motion.offsets,
+            objects=(item,),
+        )  # fmt: skip
+
+    def _chamfer(self, position_w: np.ndarray, rotation_w: np.ndarray) -> float:
+        item, f = self.motion.objects[0], self._frames
+        per_frame = metrics.rigid_chamfer_per_frame(
+            self._drawn, position_w[f], rotation_w[f], self._reference, item.position_w[f], item.rotation_w[f]
+        )
+        return float(per_frame.mean())
+
+    def _inside(self, motion: Motion) -> float:
+        """Share of the body's vertices inside the object, %."""
+        part = self._at(motion)
+        item, posed = part.objects[0], self.skin.vertices(part.joint_rotations_b, part.root_position_w)
+        local = rotations.rotate_inverse(item.rotation_w[:, None], posed - item.position_w[:, None])
+        low, high = self.shape.bounds
+        near = ((local > low) & (local < high)).all(-1)
+        distance = np.full(near.shape, np.inf)
+        if near.any():
+            distance[near] = self.shape.signed_distance(local[near])
+        return metrics.penetration(distance).share_percent
+
+    def measure(self, motion: Motion, annotations: Annotations) -> dict[str, float]:
+        """Errors of an estimate; see `FIGURES`. The object's place is that of its surface's mean point."""
+        true, item = self.motion.objects[0], motion.objects[0]
+        middle = self._reference.mean(0)
+        places = [o.position_w + rotations.rotate(o.rotation_w, np.broadcast_to(middle, o.position_w.shape).copy())
+                  for o in (item, true)]  # fmt: skip
+        shift = self.motion.root_position_w - motion.root_position_w
+        angle = metrics.rotation_error_per_frame(item.rotation_w, true.rotation_w)
+        held = annotations.contacts.active(motion.num_frames).any(1)
+        off = metrics.position_error_per_frame(*places)
+        body = surface_points(self.skin, self._at(motion), metrics.CHAMFER_POINTS, seed=1)
+        return {
+            "cd_o_mm": self._chamfer(item.position_w, item.rotation_w),
+            "cd_o_near_mm": self._chamfer(item.position_w + shift, item.rotation_w),
+            "cd_h_mm": float(metrics.chamfer_per_frame(body, self._body).mean()),
+            "translation_mm": float(off.mean()),
+            "translation_held_mm": float(off[held].mean()) if held.any() else np.nan,
+            "translation_free_mm": float(off[~held].mean()) if (~held).any() else np.nan,
+            "translation_near_mm": metrics.position_error(places[0] + shift, places[1]),
+            "rotation_deg": np.nan if true.is_ball else float(angle.mean()),
+            "mpjpe_mm": metrics.mpjpe(motion.joint_positions_w, self.motion.joint_positions_w),
+            "mpjpe_root_mm": metrics.mpjpe_root_relative(motion.joint_positions_w, self.motion.joint_positions_w),
+            "contact_mm": metrics.contact_distance(graph_distances(motion, graph=annotations.contacts)),
+            "true_contact_mm": metrics.contact_distance(graph_distances(motion, graph=self.motion.contacts)),
+            "penetrating_percent": self._inside(motion),
+            "jitter_body": metrics.jitter_per_second(motion.joint_positions_w, motion.fps),
+            "jitter_object": metrics.jitter_per_second(item.position_w[:, None], motion.fps),
+        }  # fmt: skip
+
+
+def measure_clip(entry: Entry, names: Sequence[str], seed: int, folder: Path) -> None:
+    """All settings of one clip that are not in the folder yet, one JSON each."""
+    left = [name for name in names if not result_path(folder, entry.name, seed, name).exists()]
+    if not left:
+        return
+    motion = around_contact(load_motion(entry), FRAMES)
+    camera = filming_camera(motion, side_deg=float(np.random.default_rng(seed).uniform(-60, 60)) if seed else 40.0)
+    truth = Truth(motion, camera)
+    view = View.of(motion, camera, truth.skin)
+    for name in left:
+        rows = measure_setting(truth, view, SETTINGS[name], clip_seed(entry.name, seed))
+        row = {"clip": entry.name, "group": entry.group, "ball": motion.objects[0].is_ball, "frames": motion.num_frames}
+        write_json(result_path(folder, entry.name, seed, name), row | {"seed": seed, "setting": name, "stages": rows})
+
+
+def measure_setting(truth: Truth, view: View, setting: Setting, seed: int) -> dict[str, Any]:
+    """Figures after each stage, by its name, and of the truth itself. A stage that fails says why."""
+    rng = np.random.default_rng(seed)
+    annotations = draw_annotations(truth.motion, truth.camera, setting.clicks, rng, view)
+    body = truth.motion if setting.body is None else rough_body(truth.motion, truth.camera, setting.body, rng)
+    rows: dict[str, Any] = {"truth": _plain(truth.measure(truth.motion, annotations))}
+    masks = truth.masks if setting.masks and setting.stages > 2 else None
+    motion = body
+    for stage in list(SOLVERS)[: setting.stages]:
+        start, clock = time.process_time(), time.perf_counter()
+        try:
+            motion = SOLVERS[stage](Problem(motion, annotations, truth.camera, masks))
+        except TouchstoneError as error:
+            rows[stage] = {"error": str(error)}
+            break
+        seconds = {"seconds": time.process_time() - start, "wall_seconds": time.perf_counter() - clock}
+        rows[stage] = _plain(truth.measure(motion, annotations) | seconds)
+    return rows
+
+
+def _plain(figures: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN."""
+    return {name: float(value) if np.isfinite(value) else None for name, value in figures.items()}
+
+
+def result_path(folder: Path, clip: str, seed: int, setting: str) -> Path:
+    """Where a result lies."""
+    return folder / f"{clip}-{seed}-{''.join(c if c.isalnum() else '_' for c in setting)}.json"
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def median(rows: Sequence[dict[str, Any]], stage: str, figure: str) -> float:
+    """Over the clips that have the figure; NaN where none has."""
+    values = [v for row in rows if (v := row["stages"].get(stage, {}).get(figure)) is not None]
+    return float(np.median(values)) if values else float("nan")
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """All tables: targets, stages, settings, clips."""
+    clips = len({row["clip"] for row in rows})
+    text = ["# Reconstruction of known clips", "", f"{clips} clips; medians over clips and seeds.", ""]
+    standard = [row for row in rows if row["setting"] == "standard"]
+    text += ["## Targets (setting `standard`)", "", "| figure | stage | target | measured | |", "|---|---|---|---|---|"]
+    for (stage, figure), limit in TARGETS.items():
+        value = median(standard, stage, figure)
+        word = "not measured" if np.isnan(value) else "met" if value <= limit else "**missed**"
+        text.append(f"| {FIGURES[figure]} | {stage} | <= {limit:g} | {value:.2f} | {word} |")
+    by_setting = {name: [row for row in rows if row["setting"] == name] for name in SETTINGS}
+    for name, chosen in by_setting.items():
+        if SETTINGS[name].stages < 2 or not chosen:
+            continue
+        for label, part in (("", chosen), (", no balls", [r for r in chosen if not r["ball"]])):
+            text += ["", f"## Stages, setting `{name}`{label}", "", _header("stage")]
+            text += [_line(stage, part, stage) for stage in ("truth", *SOLVERS)]
+    text += ["", "## Settings, after LSQ", "", _header("setting")]
+    text += [_line(name, chosen, "lsq") for name, chosen in by_setting.items() if chosen]
+    text += ["", "## Clips, setting `standard`, after LSQ", "", _header("clip")]
+    text += [_line(row["clip"], [row], "lsq") for row in sorted(standard, key=lambda r: (r["group"], r["clip"]))]
+    errors = [(r["clip"], r["setting"], s, f["error"]) for r in rows for s, f in r["stages"].items() if "error" in f]
+    text += ["", "## Refused", "", *[f"- {' / '.join(e)}" for e in errors]] if errors else []
+    return "\n".join(text) + "\n"
+
+
+def _header(first: str) -> str:
+    return f"| {first} | {' | '.join(FIGURES.values())} |\n|---|{'---|' * len(FIGURES)}"
+
+
+def _line(label: str, rows: Sequence[dict[str, Any]], stage: str) -> str:
+    return f"| {label} | " + " | ".join(f"{median(rows, stage, figure):.2f}" for figure in FIGURES) + " |"
+
+
+def main(
+    folder: Path,
+    clips: int = 8,
+    seeds: tuple[int, ...] = (0,),
+    settings: tuple[str, ...] = tuple(SETTINGS),
+    jobs: int = 2,
+) -> None:
+    """Measure, and write table.md into the folder.
+
+    Args:
+        folder: for results and tables.
+        clips: how many of the 80, taken in turns from the groups.
+        seeds: draws of annotations and cameras (0 is the camera 40 degrees beside the front).
+        settings: which of the settings; all by default.
+        jobs: processes.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = in_turns(read_manifest(data_folder() / "bench80.json").entries, set())[:clips]
+    run_all(measure_clip, [(entry, settings, seed, folder) for seed in seeds for entry in entries], jobs)
+    names = {entry.name for entry in entries}
+    rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    text = markdown([row for row in rows if row["clip"] in names and row["seed"] in seeds])
+    write_text(folder / "table.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

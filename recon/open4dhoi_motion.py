@@ -285,7 +285,7 @@ def _with_hands(folder: Path, result: BodyResult) -> BodyResult:
         try:
             incam = hands_from_v1(json_object(folder / HANDS_V1), result.incam)
         except FormatError as error:
-            raise FormatError(f"{folder / HANDS_V1}: {str(error).split(': ', 1)[-1]}") from error
+            raise FormatError(f"{folder / HANDS_V1}: {str(error).removeprefix(f'{folder / HANDS_V1}: ')}") from error
         note = f"hands and wrists from {HANDS_V1}"
     elif (folder / HANDS_RELEASED).is_file():
         incam = replace(result.incam, **_released_hands(folder / HANDS_RELEASED, len(result.incam)))

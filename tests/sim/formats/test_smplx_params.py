@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from sim import rotations, skeleton
 from sim.errors import FormatError
 from sim.formats import detect_layout, import_motion
-from sim.formats.smplx_params import NEUTRAL_PELVIS, TO_STANDARD
+from sim.formats.smplx_params import NEUTRAL_PELVIS, TO_STANDARD, Up, parameters, read, rest_joints
 from sim.geometry import Primitive
 from sim.motion import Motion
 
@@ -159,3 +160,29 @@ def test_bad_files(tmp_path: Path, smplx_arrays: Arrays) -> None:
 def test_real_parameters_of_one_image_are_no_motion(data: Path) -> None:
     with pytest.raises(FormatError, match="no 'transl'"):  # cam_trans is the camera's
         import_motion(data / "open3dhoi" / "basket" / "smplx_parameters.json", fps=1)
+
+
+@pytest.mark.parametrize("up", ["y", "z", "-y"])
+def test_a_motion_survives_the_way_to_parameters_and_back(carrying_motion: Callable[..., Motion], up: Up) -> None:
+    motion = carrying_motion()
+    found = parameters(motion, up=up)
+    assert {name: value.shape for name, value in found.items()} == {
+        "global_orient": (12, 3), "transl": (12, 3), "body_pose": (12, 63),
+        "left_hand_pose": (12, 45), "right_hand_pose": (12, 45),
+    }  # fmt: skip
+    clip = read(found | {"rest_joints": rest_joints(motion.offsets)}, up=up)
+    np.testing.assert_allclose(clip.offsets, motion.offsets, atol=1e-12)
+    np.testing.assert_allclose(clip.root_position_w, motion.root_position_w, atol=1e-12)
+    assert rotations.angle_between(clip.joint_rotations_b, motion.joint_rotations_b).max() < 1e-6
+
+
+def test_parameters_in_a_y_up_world(carrying_motion: Callable[..., Motion]) -> None:
+    motion = carrying_motion()
+    found = parameters(motion)
+    # the pelvis is 0.95 m up and 0.1 m to the front in frame 2: in SMPL's world that is y and z
+    np.testing.assert_allclose(found["transl"][2] + NEUTRAL_PELVIS, [0, 0.95, 0.1], atol=1e-12)
+    # SMPL's first body joint is the left hip; a turn about our z (up) is one about its y
+    hip = rotations.to_rotvec(motion.joint_rotations_b[:, skeleton.JOINT_INDEX["left_hip"]])
+    np.testing.assert_allclose(found["body_pose"][:, :3], hip[:, [1, 2, 0]], atol=1e-9)
+    with pytest.raises(FormatError, match="up axis 'x'"):
+        parameters(motion, up="x")  # type: ignore[arg-type]

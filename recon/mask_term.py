@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from recon.camera import Camera
 from recon.distance_field import reduce_mesh
 from recon.silhouette import SilhouetteRenderer
 from sim import primitives, rotations
+from sim.errors import ReconstructionError
 from sim.geometry import Geometry, Mesh
 
 if TYPE_CHECKING:
@@ -25,16 +26,18 @@ _MARGIN = 0.15
 """Share of the size of what is seen by which the compared part of the image is larger."""
 
 
-class Masks(Protocol):
-    """Where person and object are seen, in T frames of the video; a frame without any pixel is not compared."""
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """Where person and object are seen in T frames: [T, H, W] bool each. A frame without any pixel is not compared."""
 
-    @property
-    def human(self) -> np.ndarray:
-        """[T, H, W] bool."""
+    human: np.ndarray
+    object: np.ndarray
 
-    @property
-    def object(self) -> np.ndarray:
-        """[T, H, W] bool."""
+    def __post_init__(self) -> None:
+        for name in ("human", "object"):
+            shape = np.shape(getattr(self, name))
+            if len(shape) != 3 or shape != self.human.shape:
+                raise ReconstructionError(f"masks: of the {name} {list(shape)}, expected [T, H, W], alike for both")
 
 
 @dataclass(frozen=True, eq=False)

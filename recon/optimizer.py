@@ -72,6 +72,8 @@ class OptimizerConfig:
             degrees, 1e-3 m) cover 2 cm in 20 iterations, too little to reach a point that IK left at 5.
         fingers: fingers of an annotated hand may make way; move_object, move_root: so may the object, the pelvis.
         margin: m by which body points should clear the object; softness: m, see `losses.penetration_loss`.
+        interpolate: what is interpolated between key frames: `corrections`, each frame keeps its own pose under them
+            and with it whatever is fast, or `poses`, the paper's.
         skin: `anny` or `capsules`, the body that collides and casts the silhouette; both are reduced ones.
         object_points: samples of the object's surface that should stay out of the body.
         object_faces: of the reduced object that casts the silhouette; mask_size: px, longest side of the image part
@@ -91,6 +93,7 @@ class OptimizerConfig:
     move_root: bool = False
     margin: float = 0.001
     softness: float = 0.01
+    interpolate: Literal[corrections, poses] = "corrections"
     skin: str = "anny"
     object_points: int = 500
     object_faces: int = 1000
@@ -191,7 +194,7 @@ def _prepared(
     frames = motion.num_frames
     lengths = {"annotations": annotations.num_frames}
     if masks is not None:
-        lengths |= {"masks of the person": len(masks.human), "masks of the object": len(masks.object)}
+        lengths["masks"] = len(masks.human)
     for name, length in lengths.items():
         if length != frames:
             raise ReconstructionError(f"optimizer: {name} have {length} frames, the motion {frames}")
@@ -199,6 +202,11 @@ def _prepared(
         raise ReconstructionError("optimizer: masks need the camera that they were seen by")
     if camera is not None and camera.num_frames not in (None, frames):
         raise ReconstructionError(f"optimizer: the camera moves over {camera.num_frames} frames, the motion {frames}")
+    if masks is not None and camera is not None and masks.human.shape[1:] != (camera.height, camera.width):
+        raise ReconstructionError(
+            f"optimizer: masks are {masks.human.shape[2]} x {masks.human.shape[1]} pixels, "
+            f"the camera's image {camera.width} x {camera.height}"
+        )
     named = np.unique(annotations.contacts.object_index)
     if len(named) > 1:
         raise ReconstructionError(f"optimizer: annotations name the objects {named.tolist()}; one at a time")
@@ -421,17 +429,26 @@ def _descend(problem: _Problem, config: OptimizerConfig) -> tuple[dict[str, np.n
 
 def _spread(motion: Motion, index: int, frames: np.ndarray, problem: _Problem) -> Motion:
     """The corrected key frames on all frames of the clip."""
+    config, count, item = problem.config, motion.num_frames, motion.objects[index]
     with torch.no_grad():
         state = problem.state()
+
+    def positions(given: np.ndarray, found: torch.Tensor) -> np.ndarray:
+        if config.interpolate == "poses":
+            return spread_positions(frames, found.double().numpy(), count)
+        return given + spread_positions(frames, found.double().numpy() - given[frames], count)
+
+    def turns(given: np.ndarray, found: torch.Tensor) -> np.ndarray:
+        target = rotations.normalize(found.double().numpy())
+        if config.interpolate == "poses":
+            return spread_rotations(frames, target, count)
+        correction = rotations.multiply(target, rotations.inverse(given[frames]))
+        return np.asarray(rotations.multiply(spread_rotations(frames, correction, count), given))
+
     local = motion.joint_rotations_b.copy()
     chain = list(problem.joints)
-    local[:, chain] = spread_rotations(frames, state.rotations_b[:, chain].numpy(), motion.num_frames)
-    root = motion.root_position_w
-    if problem.config.move_root:
-        root = spread_positions(frames, state.root_w.numpy(), motion.num_frames)
-    item = motion.objects[index]
-    if problem.config.move_object:
-        position = spread_positions(frames, state.position_w.numpy(), motion.num_frames)
-        turn = spread_rotations(frames, state.rotation_w.numpy(), motion.num_frames)
-        item = _with_poses(item, position, turn)
+    local[:, chain] = turns(local[:, chain], state.rotations_b[:, chain])
+    root = positions(motion.root_position_w, state.root_w) if config.move_root else motion.root_position_w
+    if config.move_object:
+        item = _with_poses(item, positions(item.position_w, state.position_w), turns(item.rotation_w, state.rotation_w))
     return motion.replace(joint_rotations_b=local, root_position_w=root, objects=_swapped(motion, index, item))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
+from scipy.signal import butter, sosfiltfilt
 
+from recon.annotations import Annotations
+from recon.limb_ik import LimbIKConfig, refine_limbs
 from sim import rotations
+from sim.contact_graph import ContactGraph
+from sim.errors import ReconstructionError
+from sim.keypoints import KEYPOINT_INDEX, keypoint_offsets, keypoint_positions
+from sim.motion import Motion, MotionObject
 
 
 def key_frames(num_frames: int, stride: int) -> np.ndarray:
@@ -34,3 +42,92 @@ def spread_rotations(frames: np.ndarray, values: np.ndarray, num_frames: int) ->
     w = np.broadcast_to(share.reshape(-1, *([1] * (values.ndim - 2))), values[low].shape[:-1])
     values = values.astype(np.float64)
     return cast(np.ndarray, rotations.slerp(values[low], values[low + 1], np.ascontiguousarray(w)))
+
+
+@dataclass(frozen=True)
+class SmoothingConfig:
+    """How the low-pass runs.
+
+    Attributes:
+        body_hertz, object_hertz: where it halves the power, on the way there and back alike; 0 leaves that part alone.
+            Mocap of people with objects has its hands' content below 6 Hz. The published code's filters (exponential
+            0.25 twice, box of 7 frames) end at about 1.5 Hz at 30 frames a second.
+        order: of the Butterworth filter, run forth and back, so that nothing is delayed.
+        hold_contacts: turn limbs afterwards so that keypoints are again where they were on the object.
+    """
+
+    body_hertz: float = 6.0
+    object_hertz: float = 4.0
+    order: int = 2
+    hold_contacts: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.body_hertz, self.object_hertz) < 0 or self.order < 1:
+            raise ReconstructionError("smoothing: frequencies must not be negative, the order at least 1")
+
+
+def smooth(motion: Motion, annotations: Annotations, config: SmoothingConfig | None = None) -> Motion:
+    """Low-pass of body and objects without delay; the body stays on its contacts.
+
+    Args:
+        motion: of T frames; static objects stay as they are.
+        annotations: whose contacts hold; T frames.
+    """
+    config = config or SmoothingConfig()
+    smoothed = motion.replace(
+        root_position_w=low_pass(motion.root_position_w, motion.fps, config.body_hertz, config.order),
+        joint_rotations_b=low_pass_rotations(motion.joint_rotations_b, motion.fps, config.body_hertz, config.order),
+        objects=tuple(item if item.is_static else _smoothed(item, motion.fps, config) for item in motion.objects),
+    )
+    if not (config.hold_contacts and len(annotations.contacts)):
+        return smoothed
+    places_b = low_pass(_places(motion, annotations.contacts), motion.fps, config.body_hertz, config.order)
+    position, rotation = _object_poses(smoothed, annotations.contacts)
+    targets_w = position + rotations.rotate(rotation, places_b)
+    return refine_limbs(smoothed, annotations, LimbIKConfig(contact_sigma=_HOLD_SIGMA), targets_w=targets_w)
+
+
+_HOLD_SIGMA = 0.002
+"""m: after smoothing keypoints are some millimetres off, and should be back within two."""
+
+
+def _smoothed(item: MotionObject, fps: float, config: SmoothingConfig) -> MotionObject:
+    return replace(
+        item,
+        position_w=low_pass(item.position_w, fps, config.object_hertz, config.order),
+        rotation_w=low_pass_rotations(item.rotation_w, fps, config.object_hertz, config.order),
+    )
+
+
+def _places(motion: Motion, graph: ContactGraph) -> np.ndarray:
+    """Where the keypoints are in the objects' frames: [T, C, 3] m.
+
+    They, and not the annotated points, are what smoothing has to keep: where flesh would have to sink in to reach a
+    point, the optimizer has stopped before it.
+    """
+    rows = [KEYPOINT_INDEX[name] for name in graph.keypoints]
+    offsets_b = keypoint_offsets(motion.offsets)
+    places_w = keypoint_positions(motion.joint_positions_w, motion.joint_rotations_w, offsets_b)[:, rows]
+    position, rotation = _object_poses(motion, graph)
+    return np.asarray(rotations.rotate_inverse(rotation, places_w - position))
+
+
+def _object_poses(motion: Motion, graph: ContactGraph) -> tuple[np.ndarray, np.ndarray]:
+    """The pose of each contact's object: [T, C, 3] m and [T, C, 4]."""
+    position = np.stack([item.position_w for item in motion.objects], 1)[:, graph.object_index]
+    return position, np.stack([item.rotation_w for item in motion.objects], 1)[:, graph.object_index]
+
+
+def low_pass(values: np.ndarray, fps: float, hertz: float, order: int = 2) -> np.ndarray:
+    """Zero-phase Butterworth low-pass along axis 0: [T, ...] -> [T, ...]. As it is at or above half the frame rate."""
+    if hertz <= 0 or hertz >= 0.5 * fps:
+        return values
+    sections = butter(order, hertz, fs=fps, output="sos")
+    padding = min(len(values) - 1, 3 * (2 * len(sections) + 1))
+    return cast(np.ndarray, sosfiltfilt(sections, values, axis=0, padlen=padding))
+
+
+def low_pass_rotations(q: np.ndarray, fps: float, hertz: float, order: int = 2) -> np.ndarray:
+    """`low_pass` of quaternions [T, ..., 4], brought into one hemisphere before and back to unit length after."""
+    filtered = low_pass(rotations.make_continuous(q), fps, hertz, order)
+    return cast(np.ndarray, rotations.normalize(filtered))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from recon.annotations import Annotations, ImagePoints
 from recon.camera import Camera
 from recon.chains import chain_joints
-from recon.mask_term import MaskTerm
+from recon.mask_term import Masks, MaskTerm
 from recon.optimizer import LossWeights, OptimizerConfig, optimize
 from recon.silhouette import fill, outline_renderer
 from sim import primitives, rotations
@@ -34,12 +33,6 @@ def _one_thread() -> Any:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@dataclass
-class _Masks:
-    human: np.ndarray
-    object: np.ndarray
 
 
 def _carrying(carrying_motion: MotionMaker, frames: int = 25) -> Motion:
@@ -118,7 +111,7 @@ def test_collision_pushes_out(carrying_motion: MotionMaker) -> None:
     assert report.terms["object in human"][-1] < report.terms["object in human"][0]
 
 
-def _drawn(motion: Motion, camera: Camera) -> _Masks:
+def _drawn(motion: Motion, camera: Camera) -> Masks:
     mesh, item = primitives.to_trimesh(motion.objects[0].geometry), motion.objects[0]
     corners = np.asarray(mesh.vertices)
     box = item.position_w[:, None] + rotations.rotate(item.rotation_w[:, None], corners[None])
@@ -129,7 +122,7 @@ def _drawn(motion: Motion, camera: Camera) -> _Masks:
         ).numpy()
         for p, f in ((body, skin.faces), (box, np.asarray(mesh.faces)))
     ]
-    return _Masks(shots[0] & ~shots[1], shots[1])
+    return Masks(shots[0] & ~shots[1], shots[1])
 
 
 def test_masks_bring_the_object_back(carrying_motion: MotionMaker) -> None:
@@ -187,7 +180,11 @@ def test_what_does_not_fit_is_refused(carrying_motion: MotionMaker) -> None:
     short = _annotations(motion.slice(0, 24))
     with pytest.raises(ReconstructionError, match="annotations have 24 frames"):
         optimize(motion, short, config=QUICK)
-    masks = _Masks(*np.zeros((2, motion.num_frames, 4, 4), bool))
+    masks = Masks(*np.zeros((2, motion.num_frames, 4, 4), bool))
+    with pytest.raises(ReconstructionError, match="4 x 4 pixels"):
+        optimize(motion, _annotations(motion), _camera(motion), masks, QUICK)
+    with pytest.raises(ReconstructionError, match="alike"):
+        Masks(np.zeros((5, 4, 4), bool), np.zeros((5, 4, 3), bool))
     with pytest.raises(ReconstructionError, match="camera"):
         optimize(motion, _annotations(motion), None, masks, QUICK)
     with pytest.raises(ReconstructionError, match="the motion has 0"):

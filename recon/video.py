@@ -156,7 +156,8 @@ def read_frames(folder: str | Path, frames: range) -> Iterator[np.ndarray]:
     """Frames that `extract_frames` wrote, each [H, W, 3] uint8 RGB. Raises ReconstructionError for one that is gone."""
     for index in frames:
         file = Path(folder) / FRAME_NAME.format(index)
-        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR) if file.is_file() else None
+        content = np.frombuffer(file.read_bytes() if file.is_file() else b"", np.uint8)
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
         if image is None:
             raise ReconstructionError(f"{file} is missing or no JPEG; extract the frames again")
         yield np.ascontiguousarray(image[..., ::-1])

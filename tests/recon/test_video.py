@@ -126,12 +126,13 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
 
 
 def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
-    with av.open(str(tmp_path / "empty.mkv"), "w") as container:
+    path = tmp_path / "empty.mp4"
+    with av.open(str(path), "w", options={"movflags": "empty_moov+frag_keyframe"}) as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         container.start_encoding()
     with pytest.raises(ReconstructionError, match="the video has no frame"):
-        scan_video(tmp_path / "empty.mkv")
+        scan_video(path)
 
 
 def test_the_real_clips_shots(data: Path) -> None:

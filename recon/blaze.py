@@ -66,6 +66,8 @@ class BlazeTracker:
         if found is None:
             region = self._detect(image)
             found = self._find(image, region) if region is not None else None
+            # the detector's crop is rough: look again where the landmarks say
+            found = self._find(image, self._region) if found is not None and self._region is not None else None
         if found is None:
             self._region = None
             return None
@@ -201,5 +203,6 @@ def _refined(unit: np.ndarray, heatmaps: np.ndarray, radius: int = 3, certain: f
     column, row = np.moveaxis(np.clip(places, 0, size - 1), -1, 0)
     weight = expit(heatmaps[row, column, np.arange(len(unit))[:, None]]) * inside
     total = weight.sum(1, keepdims=True)
-    mean = (weight[..., None] * (places + 0.5)).sum(1) / np.maximum(total, 1e-9) / size
+    # cell i of the heatmaps stands for i / N, not for its middle: a mirrored image then gives the mirrored landmarks
+    mean = (weight[..., None] * places).sum(1) / np.maximum(total, 1e-9) / size
     return np.where(weight.max(1, keepdims=True) >= certain, mean, unit)

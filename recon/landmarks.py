@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from sim.arrays import frozen
-from sim.errors import FormatError, ReconstructionError
+from sim.errors import FormatError, MissingDependencyError, ReconstructionError
 
 BODY_NAMES = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
@@ -165,3 +167,56 @@ def detect_person(images: Iterable[np.ndarray], tracker: LandmarkTracker | None 
     )
     masks = tuple(None if frame is None else (frame.mask, frame.mask_to_image) for frame in frames)
     return PersonDetection(landmarks, masks, shape[1], shape[0])
+
+
+_PAIRS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_COCO_NAMES = ("nose", *(f"{side}_{part}" for part in _PAIRS for side in ("left", "right")))
+_COCO_ROWS = [BODY_NAMES.index(name) for name in _COCO_NAMES]
+"""COCO's 17 keypoints, in its order, as rows of `BODY_NAMES`."""
+
+
+class VitPoseTracker:
+    """ViTPose by transformers, from a local folder (Xu et al., 2022), for the 17 COCO keypoints of the body.
+
+    It looks where another tracker sees the person and replaces that one's pixels and confidence; feet, hands, metres
+    and the mask stay the other's.
+
+    Raises:
+        MissingDependencyError: transformers is not installed.
+        ReconstructionError: the folder holds no such model.
+    """
+
+    def __init__(self, folder: str | Path, base: LandmarkTracker, device: str = "cpu", margin: float = 0.15) -> None:
+        try:
+            from transformers import AutoImageProcessor, VitPoseForPoseEstimation
+        except ImportError as error:
+            raise MissingDependencyError("transformers", "ViTPose") from error
+        try:
+            self._model: Any = VitPoseForPoseEstimation.from_pretrained(folder, local_files_only=True)
+            self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise ReconstructionError(f"{folder} holds no ViTPose model ({str(error).splitlines()[0]})") from error
+        self._model = self._model.to(device).eval()
+        self._base, self._device, self._margin = base, device, margin
+        self.source = f"vitpose {Path(folder).name} over {base.source}"
+
+    def step(self, image: np.ndarray) -> PersonFrame | None:
+        """As `LandmarkTracker.step`."""
+        import torch
+
+        found = self._base.step(image)
+        if found is None:
+            return None
+        body = found.pixels[: len(BODY_NAMES)]
+        low, high = np.nanmin(body, 0), np.nanmax(body, 0)
+        low, high = low - self._margin * (high - low), high + self._margin * (high - low)
+        boxes = [[[*low.tolist(), *(high - low).tolist()]]]
+        inputs = self._processor(images=image, boxes=boxes, return_tensors="pt").to(self._device)
+        if getattr(self._model.config.backbone_config, "num_experts", 1) > 1:
+            inputs["dataset_index"] = torch.zeros(1, dtype=torch.long, device=self._device)  # the first: COCO
+        with torch.inference_mode():
+            person = self._processor.post_process_pose_estimation(self._model(**inputs), boxes=boxes)[0][0]
+        pixels, confidence = found.pixels.copy(), found.confidence.copy()
+        pixels[_COCO_ROWS] = person["keypoints"].cpu().numpy() + 0.5
+        confidence[_COCO_ROWS] = np.clip(person["scores"].cpu().numpy(), 0.0, 1.0)
+        return dataclasses.replace(found, pixels=pixels, confidence=confidence)

@@ -18,7 +18,8 @@ import numpy as np
 from recon.annotations import Click, Target, read_json
 from sim.arrays import frozen
 from sim.errors import FormatError, UnknownNameError
-from sim.files import write_json
+from sim.files import write_json, write_text
+from sim.geometry import Mesh
 from sim.keypoint_names import KEYPOINT_NAMES
 from sim.keypoints import UPSTREAM_MISPLACED
 
@@ -189,3 +190,10 @@ def keep_original(path: Path) -> None:
     original = path.with_name(path.name + ".orig")
     if path.is_file() and not original.exists():
         shutil.copy2(path, original)
+
+
+def write_obj(path: Path, mesh: Mesh) -> None:
+    """Vertices and faces in their order, as Wavefront OBJ, atomically."""
+    vertices = "".join(f"v {x:.9g} {y:.9g} {z:.9g}\n" for x, y, z in mesh.vertices.tolist())
+    faces = "".join(f"f {a} {b} {c}\n" for a, b, c in (mesh.faces + 1).tolist())
+    write_text(path, vertices + faces)

@@ -1,47 +1,42 @@
-"""Open4DHOI's annotation records, and their conversion to `Annotations` and back.
+"""Open4DHOI's annotation records as a value, and their conversion to `Annotations` and back.
 
 A record says, frame by frame, which keypoint touches which vertex of the object and which vertex is seen at which
-pixel: `kp_record_merged.json` for the clip, `kp_record/%05d.json` for one frame. In the second version these ids index
-a decimated mesh where the original has more than 30,000 vertices; `kp_record_new.json` has the original's ids. All of
-them number vertices as Open3D does (`recon.vertex_order`), not as the file; in `Records` ids are the file's.
+pixel. Vertex ids here are those of the mesh file, unless said otherwise; `open4dhoi_record_files` reads and writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from recon.annotations import Annotations, ImagePoints
-from recon.open4dhoi import Version, json_object, replace_json
-from recon.vertex_order import VertexOrder
 from sim.contact_graph import ContactGraph
-from sim.errors import AnnotationError, FormatError, MissingDependencyError, UnknownNameError
+from sim.errors import AnnotationError, FormatError, UnknownNameError
 from sim.keypoint_names import KEYPOINT_NAMES
 
-MERGED, ORIGINAL_IDS, PER_FRAME = "kp_record_merged.json", "kp_record_new.json", "kp_record"
-DECIMATED_ABOVE = 30_000
-"""Vertices above which the second version's annotator decimates the mesh (its config.yaml)."""
-DECIMATED_FACES = 60_000
 _IMAGE = "2D_keypoint"
+_UNUSED = ("multiview_2d_keypoints", "multiview_cam_params")
+"""What the first version's solver passes over in a frame."""
 _HEADER = ("object_scale", "is_static_object", "start_frame_index", "status")
 _LOWER = {name.lower(): name for name in KEYPOINT_NAMES}
 
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """One frame: keypoint -> vertex that it touches; and (vertex, pixel) of the vertices that are seen."""
+    """One frame: keypoint -> vertex that it touches; (vertex, pixel) of the vertices that are seen; other fields."""
 
     contacts: Mapping[str, int] = field(default_factory=dict)
     image: tuple[tuple[int, tuple[float, float]], ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def renamed(self, ids: Mapping[int, int]) -> FrameRecord:
         """With other vertex ids."""
-        return FrameRecord({k: ids[v] for k, v in self.contacts.items()}, tuple((ids[v], xy) for v, xy in self.image))
+        contacts = {name: ids[vertex] for name, vertex in self.contacts.items()}
+        return FrameRecord(contacts, tuple((ids[vertex], pixel) for vertex, pixel in self.image), self.extra)
 
     @property
     def vertices(self) -> set[int]:
@@ -111,14 +106,17 @@ def parse_frame(content: Any, where: str) -> FrameRecord:
     if not isinstance(content, Mapping):
         raise FormatError(f"{where}: holds a {type(content).__name__}, expected keypoints and {_IMAGE}")
     contacts, image = {}, []
+    extra = {name: value for name, value in content.items() if name in _UNUSED}
     for name, value in content.items():
+        if name in _UNUSED:
+            continue
         if name == _IMAGE:
             image = [_image_point(item, f"{where}, {_IMAGE}[{i}]") for i, item in enumerate(value or ())]
         elif name.lower() not in _LOWER:
             raise UnknownNameError(f"keypoint in {where}", name, KEYPOINT_NAMES)
         else:
             contacts[_LOWER[name.lower()]] = _vertex(value, f"{where}, {name}")
-    return FrameRecord(contacts, tuple(image))
+    return FrameRecord(contacts, tuple(image), extra)
 
 
 def to_json(records: Records) -> dict[str, Any]:
@@ -133,111 +131,7 @@ def to_json(records: Records) -> dict[str, Any]:
 
 def frame_json(record: FrameRecord) -> dict[str, Any]:
     """The inverse of `parse_frame`."""
-    return {**record.contacts, _IMAGE: [[vertex, list(pixel)] for vertex, pixel in record.image]}
-
-
-def read_records(
-    folder: Path, version: Version, order: VertexOrder, decimated: np.ndarray | None = None
-) -> Records | None:
-    """A session's records with ids of the mesh file's vertices, or None where there are none.
-
-    The clip's record counts; where there is none, those of the frames. The second version's record of original ids is
-    the dictionary of the merged one; where that was saved again since (their tools then go on with the old record), the
-    tracked pixels that both have tell which vertex is which.
-
-    Args:
-        folder: of the session. version: whose tools wrote it.
-        order: of the original mesh's vertices; every id is checked against it.
-        decimated: [D, 3] vertices of the mesh that the annotator showed, where the caller has it. Where it is needed
-            and not given, the package open3d repeats their decimation.
-
-    Raises:
-        FormatError: a file is broken, or names a vertex that the mesh has not.
-        MissingDependencyError: ids belong to a decimated mesh, and nothing says which vertices these are.
-    """
-    merged, where = _read_shown(folder, version)
-    original = _parsed(folder / ORIGINAL_IDS) if version == "v2" else None
-    if merged is None:
-        records, where = original, folder / ORIGINAL_IDS
-    elif merged.rejected:
-        return merged
-    elif version == "v1" or len(order.vertices) <= DECIMATED_ABOVE:
-        records = merged
-    else:
-        ids = {} if original is None else paired_ids(merged, original, contacts=_converted_since(folder))
-        if not ids.keys() >= merged.vertices:
-            ids = _nearest_ids(folder, merged, order, decimated)
-        records = merged.renamed(ids)
-    if records is None:
-        return None
-    check_ids(records, len(order.vertices), where)
-    return records.renamed(dict(enumerate(order.to_file.tolist())))
-
-
-def write_records(
-    folder: Path,
-    records: Records,
-    version: Version,
-    order: VertexOrder,
-    decimated: np.ndarray | None = None,
-    *,
-    overwrite_rejected: bool = False,
-) -> list[str]:
-    """Write records (ids of the mesh file's vertices) where the tools of that version look for them.
-
-    Returns notes on what could not be brought up to date. Frames' files are written where the session has them, and
-    emptied where the clip's record no longer has that frame: their app would merge them again.
-
-    Raises:
-        AnnotationError: the clip was rejected, and `overwrite_rejected` is not set. FormatError: an id is none.
-    """
-    old, _ = _read_shown(folder, version, lenient=True)
-    if old is not None and old.rejected and not (overwrite_rejected or records.rejected):
-        raise AnnotationError(f"{folder / MERGED}: the clip was rejected in the annotation app ('status': 'delete')")
-    check_ids(records, len(order.from_file), folder / MERGED)
-    records = records.renamed(dict(enumerate(order.from_file.tolist())))
-    shown: Records | None = records
-    if version == "v2" and not records.rejected:
-        if len(order.vertices) > DECIMATED_ABOVE:
-            shown = _as_shown(folder, records, old, order, decimated)
-        replace_json(folder / ORIGINAL_IDS, to_json(records))
-    elif version == "v1" and (folder / f"{folder.name}.json").is_file():
-        replace_json(folder / f"{folder.name}.json", to_json(records))
-    if shown is None:
-        return [f"{MERGED} left as it was: its ids belong to a decimated mesh; {ORIGINAL_IDS} is up to date"]
-    replace_json(folder / MERGED, to_json(shown))
-    if (folder / PER_FRAME).is_dir() and not records.rejected:
-        stale = {int(path.stem) for path in _frame_files(folder)}
-        for frame in sorted(stale | set(shown.frames)):
-            record = shown.frames.get(frame, FrameRecord())
-            replace_json(folder / PER_FRAME / f"{frame:05d}.json", frame_json(record))
-    return []
-
-
-def check_ids(records: Records, count: int, where: Path) -> None:
-    """Raise FormatError at the first id that is none of `count` vertices."""
-    for frame, record in records.frames.items():
-        for vertex in record.vertices:
-            if not 0 <= vertex < count:
-                raise FormatError(f"{where}: frame {frame:05d} names vertex {vertex}, the mesh has {count}")
-
-
-def paired_ids(merged: Records, original: Records, *, contacts: bool = True) -> dict[int, int]:
-    """Decimated id -> original id, from two records of the same annotations; contradictory pairs are left out.
-
-    Where one was edited after the other was made, a contact may have moved to another vertex: leave `contacts` out. A
-    tracked pixel belongs to one vertex.
-    """
-    pairs: dict[int, set[int]] = {}
-    for frame in merged.frames.keys() & original.frames.keys():
-        one, other = merged.frames[frame], original.frames[frame]
-        for name in one.contacts.keys() & other.contacts.keys() if contacts else ():
-            pairs.setdefault(one.contacts[name], set()).add(other.contacts[name])
-        seen = {pixel: vertex for vertex, pixel in other.image}
-        for vertex, pixel in one.image:
-            if pixel in seen:
-                pairs.setdefault(vertex, set()).add(seen[pixel])
-    return {shown: found.pop() for shown, found in pairs.items() if len(found) == 1}
+    return {**record.contacts, **record.extra, _IMAGE: [[vertex, list(pixel)] for vertex, pixel in record.image]}
 
 
 def to_annotations(records: Records, vertices: np.ndarray, scale: float, num_frames: int) -> Annotations:
@@ -323,84 +217,6 @@ def from_annotations(annotations: Annotations, vertices: np.ndarray, scale: floa
         annotations.is_static,
         annotations.start_frame,
     )
-
-
-def decimated_vertices(mesh: Path) -> np.ndarray:
-    """Vertices [D, 3] of the mesh that the second version's annotator shows, by its own means (open3d)."""
-    try:
-        import open3d
-    except ImportError as error:
-        needed = (
-            f"{MERGED} names vertices of a decimated mesh (the original has more than {DECIMATED_ABOVE:,}); reading it"
-        )
-        raise MissingDependencyError("open3d", needed) from error
-    shown = open3d.io.read_triangle_mesh(str(mesh)).simplify_quadric_decimation(DECIMATED_FACES)
-    return np.asarray(shown.vertices)
-
-
-def _read_shown(folder: Path, version: Version, lenient: bool = False) -> tuple[Records | None, Path]:
-    """The records with the ids that the annotator showed, and the file that they come from."""
-    own = [folder / f"{folder.name}.json"] if version == "v1" else []
-    for path in (folder / MERGED, *own):
-        try:
-            if (records := _parsed(path)) is not None:
-                return records, path
-        except (FormatError, UnknownNameError):
-            if not lenient:
-                raise
-    files = [] if lenient else _frame_files(folder)
-    frames = {int(p.stem): _about(p, lambda p=p: parse_frame(json_object(p), "it")) for p in files}
-    return (Records(frames) if frames else None), folder / PER_FRAME
-
-
-def _frame_files(folder: Path) -> list[Path]:
-    return sorted(p for p in (folder / PER_FRAME).glob("*.json") if p.stem.isdecimal())
-
-
-def _parsed(path: Path) -> Records | None:
-    return _about(path, lambda: parse(json_object(path))) if path.is_file() else None
-
-
-def _about(path: Path, read: Any) -> Any:
-    """What `read` returns; its errors name the file."""
-    try:
-        return read()
-    except (FormatError, UnknownNameError) as error:
-        raise FormatError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-
-
-def _converted_since(folder: Path) -> bool:
-    """Whether the record of original ids was made after the merged one."""
-    return (folder / ORIGINAL_IDS).stat().st_mtime_ns >= (folder / MERGED).stat().st_mtime_ns
-
-
-def _nearest_ids(folder: Path, shown: Records, order: VertexOrder, decimated: np.ndarray | None) -> dict[int, int]:
-    """Decimated id -> Open3D's id of the original vertex nearest to it, as their converter does."""
-    if decimated is None:
-        decimated = decimated_vertices(folder / "obj_org.obj")
-    check_ids(shown, len(decimated), folder / MERGED)
-    ids = sorted(shown.vertices)
-    return dict(zip(ids, cKDTree(order.vertices).query(decimated[ids])[1].tolist(), strict=True))
-
-
-def _as_shown(
-    folder: Path, records: Records, old: Records | None, order: VertexOrder, decimated: np.ndarray | None
-) -> Records | None:
-    """Records with ids on the decimated mesh: those known from before, else the nearest ones; None where unknown."""
-    original = _parsed(folder / ORIGINAL_IDS)
-    known: dict[int, int] = {}
-    if old is not None and original is not None:
-        pairs = paired_ids(old, original, contacts=_converted_since(folder))
-        known = {vertex: shown for shown, vertex in pairs.items()}
-    ids = sorted(records.vertices - known.keys())
-    if ids and decimated is None:
-        try:
-            decimated = decimated_vertices(folder / "obj_org.obj")
-        except MissingDependencyError:
-            return None
-    if ids and decimated is not None:
-        known |= dict(zip(ids, cKDTree(decimated).query(order.vertices[ids])[1].tolist(), strict=True))
-    return records.renamed(known)
 
 
 def _with_vertices(ids: np.ndarray, points: np.ndarray, vertices: np.ndarray) -> np.ndarray:

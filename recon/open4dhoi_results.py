@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from recon.camera import Camera
-from recon.open4dhoi import PLACEMENTS, RESULTS, Version, json_object, replace_json
+from recon.open4dhoi import PLACEMENTS, RESULTS, Version, json_object, replace_json, write_obj
 from recon.open4dhoi_motion import SmplxTrack, body_result, camera_to_global
 from sim import rotations
 from sim.errors import FormatError, MotionError
+from sim.geometry import Mesh
 from sim.motion import Motion
 
 LATEST, FINAL = "all_parameters_latest.json", "transformed_parameters_final.json"
@@ -181,28 +182,41 @@ def parse_results(path: Path) -> Results:
     )
 
 
-def write_results(folder: Path, results: Results, *, now: datetime | None = None) -> Path:
+def write_results(
+    folder: Path, results: Results, their_mesh: Mesh | None = None, *, now: datetime | None = None
+) -> Path:
     """Write `all_parameters_*.json` (its version's name) and `transformed_parameters_final.json`; the former's path.
 
     The transformed parameters are in GVHMR's y-up world. Person and object go there by the same rigid transform; the
     published code leaves the pelvis's rest position out of it for the person alone, and its first version takes the
     camera of frame i for frame start + i.
+
+    Args:
+        their_mesh: as the poses apply to it; the first version's renderer wants it as a file beside.
     """
-    target = folder / RESULTS
-    stamp = f"{now or datetime.now():%Y%m%d_%H%M%S}"
-    path = target / (LATEST if results.version == "v2" else f"all_parameters_{stamp}.json")
-    replace_json(path, to_json(results))
+    target, stamp = folder / RESULTS, f"{now or datetime.now():%Y%m%d_%H%M%S}"
     turn, move = camera_to_global(results.incam, results.world)
     human = results.human.moved(turn, move)
     placed = {
         "R_total": turn @ results.object_rotations_c,
         "T_total": np.einsum("tij,tj->ti", turn, results.object_centers_c) + move,
     }
-    transformed = {
+    item = _by_frame(placed, results.frames)
+    final = {
         "human_params_transformed": _by_frame({n: getattr(human, n) for n in _HUMAN}, results.frames),
-        "object_params_transformed": _by_frame(placed, results.frames),
+        "object_params_transformed": item,
     }
-    replace_json(target / FINAL, transformed)
+    content = to_json(results)
+    if results.version == "v1" and their_mesh is not None:
+        mesh_path = target / f"transformed_object_{stamp}.obj"
+        write_obj(mesh_path, their_mesh)
+        sizes = {"scale": results.scale, "scale_init": results.object_scale}
+        content["transformed"] = {"parameters": {"object_params": item | sizes}, "object_mesh_path": str(mesh_path)}
+    path = target / (LATEST if results.version == "v2" else f"all_parameters_{stamp}.json")
+    replace_json(path, content)
+    replace_json(target / FINAL, final)
+    if results.version == "v1":
+        replace_json(folder / FINAL, final)  # where its renderer puts it
     return path
 
 

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from recon import open4dhoi as layout
+from recon import open4dhoi_record_files as record_files
 from recon import open4dhoi_records as records_of
 from recon import open4dhoi_results as results_of
 from recon.annotations import Annotations, Click, Target
@@ -31,7 +32,7 @@ from recon.vertex_order import VertexOrder
 from recon.video import VideoInfo, scan_video
 from sim import rotations
 from sim.errors import AssetError, FormatError
-from sim.files import atomic_path, write_text
+from sim.files import atomic_path
 from sim.geometry import Mesh
 from sim.meshes import check_mesh, read_mesh
 from sim.motion import Motion, MotionObject
@@ -95,7 +96,7 @@ class Session:
             made = Path(name) / folder.name
             made.mkdir()
             shutil.copyfile(video, made / f"video{video.suffix.lower()}")
-            write_obj(made / layout.MESHES[0], mesh)
+            layout.write_obj(made / layout.MESHES[0], mesh)
             centers = np.zeros((frames, 3)) if version == "v1" else None
             shift = np.zeros(3) if version == "v2" else None
             Placement(scale, centers, None, shift).write(made / layout.PLACEMENTS[1])
@@ -234,7 +235,7 @@ class Session:
 
     def records(self, decimated: np.ndarray | None = None) -> Records | None:
         """Their annotation records with ids on the original mesh, see `read_records`; None where there are none."""
-        return records_of.read_records(self.folder, self.version, self.vertex_order, decimated)
+        return record_files.read_records(self.folder, self.version, self.vertex_order, decimated)
 
     def annotations(self, decimated: np.ndarray | None = None) -> Annotations | None:
         """The clip's annotations, or None where there are none.
@@ -267,7 +268,7 @@ class Session:
                 hold this; then nothing is written.
         """
         records = records_of.from_annotations(annotations, self.mesh.vertices, self.placement().scale)
-        notes = records_of.write_records(
+        notes = record_files.write_records(
             self.folder, records, self.version, self.vertex_order, decimated, overwrite_rejected=overwrite_rejected
         )
         if annotations.clicks:
@@ -281,8 +282,8 @@ class Session:
         return layout.read_clicks(path) if path.is_file() else ()
 
     def _records_time(self) -> int:
-        files = [self.folder / records_of.MERGED, self.folder / f"{self.folder.name}.json"]
-        files += (self.folder / records_of.PER_FRAME).glob("*.json") if not files[0].is_file() else []
+        files = [self.folder / record_files.MERGED, self.folder / f"{self.folder.name}.json"]
+        files += (self.folder / record_files.PER_FRAME).glob("*.json") if not files[0].is_file() else []
         return max((path.stat().st_mtime_ns for path in files if path.is_file()), default=0)
 
     # --- body, results --------------------------------------------------------------------------------------------
@@ -358,11 +359,22 @@ class Session:
             object_scale=1.0 if records is None else records.object_scale,
             first_frame=first_frame,
             version=self.version,
-            records=None if records is None else records_of.to_json(records),
+            records=None if records is None else records_of.to_json(records.renamed(self._their_ids)),
         )
-        results_of.write_results(self.folder, results)
+        results_of.write_results(self.folder, results, self._their_mesh())
         motion.save(self.folder / _MOTION)
         return notes
+
+    @property
+    def _their_ids(self) -> dict[int, int]:
+        return dict(enumerate(self.vertex_order.from_file.tolist()))
+
+    def _their_mesh(self) -> Mesh:
+        """The mesh as their poses apply to it, vertices in the file's order."""
+        records, placement = self.records(), self.placement()
+        correction = 1.0 if records is None else records.object_scale
+        offset = placement.offset_b(self.vertex_order.vertices, correction)
+        return Mesh(self.mesh.vertices * placement.scale * correction + offset, self.mesh.faces)
 
     def saved_motion(self) -> Motion | None:
         """The motion that `save_motion` wrote; None where there is none."""
@@ -377,13 +389,6 @@ def read_mask(path: Path) -> np.ndarray:
         raise FormatError(f"{path}: not a readable image")
     mask: np.ndarray = np.asarray(image) > 127
     return mask
-
-
-def write_obj(path: Path, mesh: Mesh) -> None:
-    """Vertices and faces in their order, as Wavefront OBJ, atomically."""
-    vertices = "".join(f"v {x:.9g} {y:.9g} {z:.9g}\n" for x, y, z in mesh.vertices.tolist())
-    faces = "".join(f"f {a} {b} {c}\n" for a, b, c in (mesh.faces + 1).tolist())
-    write_text(path, vertices + faces)
 
 
 def _per_frame(results: Results, info: VideoInfo) -> np.ndarray:

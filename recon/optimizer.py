@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ class LossWeights:
     """
 
     contact: float = 50.0
-    collision: float = 0.1
+    collision: float = 0.03
     human_in_object: float = 10.0
     mask: float = 0.05
     mask_area: float = 1.5
@@ -57,8 +58,8 @@ class LossWeights:
     mask_human: float = 0.5
     mask_object: float = 1.5
     image_points: float = 50.0
-    stay: float = 0.02
-    smooth: float = 0.2
+    stay: float = 0.005
+    smooth: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ class OptimizerConfig:
     """
 
     stride: int = 3
-    iterations: int = 20
-    pose_rate: float = 0.01
+    iterations: int = 40
+    pose_rate: float = 0.02
     finger_rate: float = 0.03
     object_turn_rate: float = 0.005
     object_move_rate: float = 0.003
@@ -92,8 +93,8 @@ class OptimizerConfig:
     move_object: bool = True
     move_root: bool = False
     margin: float = 0.001
-    softness: float = 0.01
-    interpolate: Literal[corrections, poses] = "corrections"
+    softness: float = 0.003
+    interpolate: Literal["corrections", "poses"] = "corrections"
     skin: str = "anny"
     object_points: int = 500
     object_faces: int = 1000

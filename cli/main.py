@@ -12,6 +12,7 @@ from sim.errors import TouchstoneError, UnknownNameError
 VERBS: dict[str, tuple[str, str]] = {
     "demo": ("cli.demo", "the whole way on one clip: motion, policy, verdict, report"),
     "import": ("cli.import_", "a data-set file to a motion"),
+    "reconstruct": ("cli.reconstruct", "a video and annotated points to a motion"),
     "inspect": ("cli.inspect", "audit a motion kinematically, in seconds, without physics"),
     "corrupt": ("cli.corrupt", "do to a motion what reconstruction from video does to it"),
     "retarget": ("cli.retarget", "fit the simulated humanoid to a motion and say what had to change"),
@@ -29,7 +30,7 @@ EXIT_INTERRUPTED = 130
 
 
 def _usage() -> str:
-    rows = "\n".join(f"  {verb:<10} {line}" for verb, (_, line) in VERBS.items())
+    rows = "\n".join(f"  {verb:<12} {line}" for verb, (_, line) in VERBS.items())
     return (
         "Touchstone tests whether human-object interaction motion is physically real.\n\n"
         f"usage: touchstone VERB [options]\n\n{rows}\n\ntouchstone VERB --help shows a verb's options and an example.\n"

@@ -1,0 +1,94 @@
+"""Reconstruct a person's motion with an object from a video and a handful of annotated points.
+
+    touchstone reconstruct guitar.webm --object guitar.obj --points points.json -o sessions/guitar
+    touchstone reconstruct sessions/guitar                       # a session folder, also one of Open4DHOI's tools
+
+The session folder keeps what was found on the way; a second call does only what changed. Next to the motion lie an
+overlay video and a report of what the points determined. The points' file is described in recon/annotations.py.
+The person's detector needs its weights once: python -m recon.assets
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from recon.pipeline import ReconstructConfig
+
+if TYPE_CHECKING:
+    from recon.session import Session
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to reconstruct."""
+
+    video: tyro.conf.Positional[Path]
+    """The video, or a session folder."""
+    object: Path | None = None
+    """Mesh of the object (.obj, .ply, .glb, ...); a session folder has its own."""
+    points: Path | None = None
+    """Annotated points, JSON; a session folder may have its own."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Session folder to make; sessions/<name of the video> if left out."""
+    scale: float = 1.0
+    """Multiplies the mesh to metres (0.001 for millimetres), where the points' file is not made yet."""
+    object_name: str = ""
+    """What the object is called; from its file if left out."""
+    config: ReconstructConfig = field(default_factory=ReconstructConfig)
+    """Every knob."""
+
+    def run(self) -> None:
+        """Make or open the session, reconstruct, and say what came out."""
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        from recon.annotations import Annotations
+        from recon.pipeline import reconstruct
+
+        session = self._session()
+        points = None
+        if self.points is not None:
+            points = Annotations.load(self.points, session.mesh, session.num_frames)
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("video")
+            found = reconstruct(
+                session, points, self.config, on_stage=lambda name: progress.update(task, description=name)
+            )
+        report = found.report
+        lines = [f"{stage}: {seconds:.1f} s, annotated pairs {_mm(report['contact_mm'][stage])} apart"
+                 for stage, seconds in report["seconds"].items()]  # fmt: skip
+        lines += [
+            f"frames {report['frames'][0]}:{report['frames'][1]}, {report['frames_determined']} of them determined by "
+            f"their own points; penetrating vertices {report['penetrating_percent']:.2f} %, "
+            f"deepest {report['deepest_mm']:.0f} mm",
+            *report["messages"],
+            f"{found.motion_path}",
+            *([f"{found.overlay_path}"] if found.overlay_path else []),
+            f"Next: touchstone judge {found.motion_path}",
+        ]
+        sys.stdout.write("\n".join(lines) + "\n")
+
+    def _session(self) -> Session:
+        from recon.session import Session
+        from sim.errors import FormatError
+        from sim.meshes import read_mesh
+
+        if self.video.is_dir():
+            return Session.open(self.video)
+        folder = self.output or Path("sessions") / self.video.stem
+        if folder.is_dir() and any(folder.iterdir()):
+            return Session.open(folder)
+        if self.object is None or self.points is None:
+            raise FormatError(f"{self.video}: a new session needs --object MESH and --points points.json")
+        name = self.object_name or self.object.stem
+        return Session.create(folder, self.video, read_mesh(self.object), scale=self.scale, object_name=name)
+
+
+def _mm(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} mm"

@@ -1,0 +1,319 @@
+"""Before the solver: frames, the person's landmarks and body, masks, points followed in time (seed, 3.1 and 3.2).
+
+Each stage keeps its result in the session's `touchstone/` folder with a digest of what it was made from, so that a
+second call does only what changed. Files of stronger tools that lie in the session (GVHMR's body, masks) are taken as
+they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from recon.annotations import Annotations, Target, to_json
+from recon.blaze import BlazeConfig, BlazeTracker
+from recon.body_fit import BodyFit, BodyFitConfig, fit_body
+from recon.camera import Camera, default_intrinsics
+from recon.landmarks import Landmarks, PersonDetection, detect_person
+from recon.mask_term import Masks
+from recon.masks import GrabCutFlow, Prior, Sam2, Segmenter
+from recon.open4dhoi_motion import body_motion, result_camera
+from recon.session import OWN, Session
+from recon.tracks import CoTracker, LucasKanade, PointTracker, track_image_points
+from recon.video import FRAME_NAME, extract_frames, select_frames
+from sim import subject
+from sim.errors import AnnotationError, ReconstructionError
+from sim.files import atomic_path, write_json
+from sim.motion import Motion
+
+STAGES = ("frames", "person", "body", "masks", "tracks")
+_TARGETS: tuple[Target, ...] = ("object", "human")
+
+
+@dataclass(frozen=True)
+class PreprocessConfig:
+    """What is done before the solver, and by which model.
+
+    Attributes:
+        first, end: frames of the video, end exclusive; the longest shot where neither is given.
+        focal_px: focal length in pixels; 0 takes sqrt(width^2 + height^2), as GVHMR does.
+        masks: whether person and object are segmented (where the points file has clicks for them).
+        sam2, cotracker: folder of that model, which then segments, or follows points, instead of the defaults.
+        body_model: SMPL-X's model file, for the bones of a session's GVHMR result; average bones without it.
+        person: the landmark detector. body: the fit of a body to its landmarks.
+    """
+
+    first: int | None = None
+    end: int | None = None
+    focal_px: float = 0.0
+    masks: bool = True
+    sam2: Path | None = None
+    cotracker: Path | None = None
+    body_model: Path | None = None
+    person: BlazeConfig = field(default_factory=BlazeConfig)
+    body: BodyFitConfig = field(default_factory=BodyFitConfig)
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessed:
+    """What the solver needs, over the T frames that were chosen.
+
+    Attributes:
+        frames: of the video. images: [H, W, 3] uint8 RGB, read when asked for.
+        body: without objects. camera: of the video, in the body's world.
+        annotations: cut to the frames, image points followed through them.
+        masks: None where there are none.
+        sources: what made each part, by stage.
+        notes: what was missing or lost; one line each.
+    """
+
+    frames: range
+    images: Sequence[np.ndarray]
+    body: Motion
+    camera: Camera
+    annotations: Annotations
+    masks: Masks | None
+    sources: dict[str, str]
+    notes: tuple[str, ...]
+
+
+class Images(Sequence[np.ndarray]):
+    """Extracted frames as a sequence of images, read one at a time, so that a long clip does not fill the memory."""
+
+    def __init__(self, folder: Path, frames: range) -> None:
+        self._paths = [folder / FRAME_NAME.format(index) for index in frames]
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        path = self._paths[index]
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ReconstructionError(f"{path} is missing or no image; extract the frames again")
+        return np.ascontiguousarray(image[..., ::-1])
+
+
+def preprocess(
+    session: Session,
+    annotations: Annotations,
+    config: PreprocessConfig | None = None,
+    *,
+    on_stage: Callable[[str], None] | None = None,
+) -> Preprocessed:
+    """Do, or read back, all that comes before the solver.
+
+    Args:
+        session: with a video; masks and body results that it holds are taken.
+        annotations: of the whole video.
+        config: which frames, and which models.
+        on_stage: told the name of each stage of `STAGES` when it begins.
+
+    Raises:
+        ReconstructionError: nobody in the clip, a cut within the frames, a damaged video; AssetError: the detector's
+            weights were never fetched; AnnotationError: clicks outside the image, or none within the frames.
+    """
+    config = config or PreprocessConfig()
+    work = _Work(session, config, on_stage or (lambda name: None))
+    work.on_stage("frames")
+    frames = work.frames
+    folder = session.folder / "frames"
+    if session.video_path is not None:
+        extract_frames(session.video_path, folder, frames)
+    images = Images(folder, frames)
+    cut = annotations.cut(frames.start, frames.stop)
+    if cut.is_empty:
+        raise AnnotationError(f"no annotated point lies within frames {frames.start}:{frames.stop} of the video")
+    body, camera = _body(work, images)
+    masks = _masks(work, images, cut) if config.masks else None
+    tracked = _tracked(work, images, cut, masks)
+    return Preprocessed(frames, images, body, camera, tracked, masks, work.sources, tuple(work.notes))
+
+
+class _Work:
+    """What the stages of one call share: the frames, where results are kept, and what is to be said about them."""
+
+    def __init__(self, session: Session, config: PreprocessConfig, on_stage: Callable[[str], None]) -> None:
+        self.session, self.config, self.on_stage = session, config, on_stage
+        self.frames = select_frames(session.video, config.first, config.end)
+        self.folder = session.folder / OWN
+        self.sources: dict[str, str] = {}
+        self.notes: list[str] = []
+        self._digests = self.folder / "stages.json"
+        self._detection: PersonDetection | None = None
+
+    def is_done(self, stage: str, path: Path, *inputs: Any) -> bool:
+        """Whether a stage's result is there and was made from the same."""
+        return path.exists() and self._read().get(stage) == self._digest(*inputs)
+
+    def done(self, stage: str, *inputs: Any) -> None:
+        """Remember what a stage's result was made from."""
+        write_json(self._digests, {**self._read(), stage: self._digest(*inputs)})
+
+    def person(self, images: Sequence[np.ndarray]) -> PersonDetection:
+        """The person in every frame: detected once in a call."""
+        if self._detection is None:
+            self.on_stage("person")
+            self._detection = detect_person(images, BlazeTracker(self.config.person))
+        return self._detection
+
+    def _digest(self, *inputs: Any) -> str:
+        plain = [
+            dataclasses.asdict(i) if dataclasses.is_dataclass(i) and not isinstance(i, type) else i for i in inputs
+        ]
+        text = json.dumps([self.frames.start, self.frames.stop, *plain], default=str, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _read(self) -> dict[str, str]:
+        try:
+            content = json.loads(self._digests.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
+def _body(work: _Work, images: Sequence[np.ndarray]) -> tuple[Motion, Camera]:
+    """The body and the camera: the session's own result, or a fit to the person's landmarks."""
+    session, config = work.session, work.config
+    info = session.video
+    given = session.body()
+    if given is not None:
+        camera = result_camera(given, info.width, info.height)
+        offsets = None if config.body_model is not None else subject.default_offsets()
+        motion = body_motion(given.incam, camera, info.fps, body=config.body_model, offsets=offsets)
+        if motion.num_frames < work.frames.stop:
+            raise ReconstructionError(
+                f"{session.folder}: its body has {motion.num_frames} frames, {work.frames.stop} are needed"
+            )
+        work.sources["body"] = "the session's own result (GVHMR)"
+        chosen = slice(work.frames.start, work.frames.stop)
+        return motion.slice(chosen.start, chosen.stop), camera.frames(chosen)
+    path = work.folder / "body.npz"
+    inputs = (config.person, config.body, config.focal_px, config.body_model)
+    if work.is_done("body", path, *inputs) and (work.folder / "camera.json").exists():
+        body, camera = Motion.load(path), load_camera(work.folder / "camera.json")
+    else:
+        landmarks = work.person(images).landmarks
+        work.on_stage("body")
+        fit = fit_body(landmarks, _intrinsics(info.width, info.height, config.focal_px), config.body, fps=info.fps)
+        body, camera = fit.motion, fit.camera
+        save_landmarks(work.folder / "landmarks.npz", landmarks)
+        body.save(path)
+        save_camera(work.folder / "camera.json", camera)
+        work.done("body", *inputs)
+        _note_gaps(work, fit)
+    work.sources["body"] = body.source
+    return body, camera
+
+
+def _note_gaps(work: _Work, fit: BodyFit) -> None:
+    unseen = int((~fit.observed).sum())
+    if unseen:
+        work.notes.append(f"body: nobody was seen in {unseen} of {len(fit.observed)} frames; those are interpolated")
+
+
+def _intrinsics(width: int, height: int, focal: float) -> Camera:
+    """A camera that looks along +x; only its intrinsics are used."""
+    matrix = default_intrinsics(width, height)
+    if focal:
+        matrix[0, 0] = matrix[1, 1] = focal
+    return Camera.look_at(np.zeros(3), np.array([1.0, 0.0, 0.0]), width, height, matrix)
+
+
+def _masks(work: _Work, images: Sequence[np.ndarray], annotations: Annotations) -> Masks | None:
+    """Both targets' masks, each from the session's files or by its clicks; None where the object has neither."""
+    work.on_stage("masks")
+    thing, human = (_mask(work, images, annotations, target) for target in _TARGETS)
+    return None if thing is None or human is None else Masks(human, thing)
+
+
+def _mask(
+    work: _Work, images: Sequence[np.ndarray], annotations: Annotations, target: Target
+) -> np.ndarray | None:  # fmt: skip
+    session, frames = work.session, work.frames
+    clicks = [click for click in annotations.clicks if click.target == target]
+    marker = work.folder / f"{target}_masks.json"
+    inputs = (clicks, work.config.sam2)
+    masks, present = session.masks(target)
+    own = marker.exists()  # masks that this stage wrote
+    if present[frames.start : frames.stop].any() and (not own or work.is_done(f"{target} masks", marker, *inputs)):
+        work.sources[f"{target} mask"] = json.loads(marker.read_text())["source"] if own else "the session's files"
+        return masks[frames.start : frames.stop]
+    prior: Prior | None = None
+    if target == "human":
+        prior = work.person(images).mask
+    if not any(click.positive for click in clicks) and prior is None:
+        work.notes.append(f"masks: no positive click on the {target}, so silhouettes are not compared")
+        return None
+    segmenter: Segmenter = Sam2(work.config.sam2) if work.config.sam2 else GrabCutFlow()
+    track = segmenter(images, clicks, prior)
+    if track.lost:
+        work.notes.append(f"masks: the {target} is lost in {len(track.lost)} of {len(images)} frames")
+    whole = np.zeros_like(masks)
+    whole[frames.start : frames.stop] = track.masks
+    kept = np.zeros_like(present)
+    kept[frames.start : frames.stop] = track.confidence > 0
+    session.save_masks(target, whole, kept)
+    write_json(marker, {"source": track.source})
+    work.done(f"{target} masks", *inputs)
+    work.sources[f"{target} mask"] = track.source
+    return track.masks
+
+
+def _tracked(work: _Work, images: Sequence[np.ndarray], annotations: Annotations, masks: Masks | None) -> Annotations:
+    """Image points followed from the frames in which they were clicked through all others."""
+    if not annotations.image_points.visible.any():
+        return annotations
+    work.on_stage("tracks")
+    path = work.folder / "tracked.json"
+    inputs = (to_json(annotations), work.config.cotracker, masks is not None)
+    if work.is_done("tracks", path, *inputs):
+        work.sources["tracks"] = "as before"
+        return Annotations.load(path, None, annotations.num_frames)
+    tracker: PointTracker = CoTracker(work.config.cotracker) if work.config.cotracker else LucasKanade()
+    points, tracks = track_image_points(
+        images, annotations.image_points, tracker, None if masks is None else masks.object
+    )
+    tracked = dataclasses.replace(annotations, image_points=points)
+    tracked.save(path)
+    work.done("tracks", *inputs)
+    work.sources["tracks"] = tracks.source
+    return tracked
+
+
+def save_landmarks(path: Path, landmarks: Landmarks) -> None:
+    """Write landmarks as .npz, atomically."""
+    arrays = {"pixels": landmarks.pixels, "confidence": landmarks.confidence}
+    if landmarks.points_m is not None:
+        arrays["points_m"] = landmarks.points_m
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, names=np.array(landmarks.names), source=np.array(landmarks.source), **arrays)  # type: ignore[arg-type]
+
+
+def save_camera(path: Path, camera: Camera) -> None:
+    """Write a camera as JSON, atomically."""
+    write_json(path, {name: _plain(value) for name, value in vars(camera).items()})
+
+
+def load_camera(path: Path) -> Camera:
+    """Read what `save_camera` wrote. Raises ReconstructionError for a damaged file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = {n: np.array(v) if isinstance(v, list) else v for n, v in content.items()}
+        return Camera(**values)
+    except (OSError, ValueError, TypeError) as error:
+        raise ReconstructionError(f"{path}: no camera; delete it to find it anew ({error})") from error
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value

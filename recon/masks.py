@@ -81,7 +81,7 @@ class GrabCutConfig:
 
     long_side: int = 512
     band: int = 6
-    click_radius: int = 3
+    click_radius: int = 2
     colour_distance: float = 24.0
     max_share: float = 0.25
     min_confidence: float = 0.25
@@ -149,12 +149,10 @@ class GrabCutFlow:
         sure = np.zeros(clip.shape, np.uint8)  # 1: target, 2: not the target
         for (x, y), good in zip(points, positive, strict=True):
             cv2.circle(sure, (int(x), int(y)), self.config.click_radius, 1 if good else 2, -1)
-        lab = cv2.GaussianBlur(cv2.cvtColor(clip.images[frame], cv2.COLOR_RGB2LAB), (0, 0), 1.0).astype(np.float32)
-        colours = lab[sure == 1]
-        step = max(1, len(colours) // 64)
-        near = np.full(clip.shape, np.inf, np.float32)
-        for colour in colours[::step]:
-            near = np.minimum(near, np.linalg.norm(lab - colour, axis=-1))
+        lab = np.asarray(cv2.cvtColor(clip.images[frame], cv2.COLOR_RGB2LAB), np.float32)
+        lab = np.asarray(cv2.GaussianBlur(lab, (0, 0), 0.7))
+        near, far = (_colour_distance(lab, lab[sure == kind]) for kind in (1, 2))
+        near[near >= far] = np.inf  # more like what was clicked away
         near[sure == 2] = np.inf
         start = self._grown(np.where(sure == 1, 0, near), points[positive])
         if not clip.prior_says(frame):
@@ -403,6 +401,14 @@ def _grab_cut(image: np.ndarray, labels: np.ndarray, iterations: int, margin: in
     )
     result[rows, columns] = (part == cv2.GC_FGD) | (part == cv2.GC_PR_FGD)
     return result
+
+
+def _colour_distance(lab: np.ndarray, colours: np.ndarray, most: int = 64) -> np.ndarray:
+    """[h, w] distance of an image's colours to the nearest of these [N, 3] (every so many, `most` at most)."""
+    nearest = np.full(lab.shape[:2], np.inf, np.float32)
+    for colour in colours[:: max(1, len(colours) // most)]:
+        nearest = np.minimum(nearest, np.linalg.norm(lab - colour, axis=-1))
+    return nearest
 
 
 def _connected(mask: np.ndarray, points: np.ndarray) -> np.ndarray:

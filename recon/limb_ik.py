@@ -76,6 +76,7 @@ def refine_limbs(
     Args:
         motion: with the standard skeleton and the objects where the keypoint solver put them.
         annotations: the contacts of one object, or of several with `object_index` as in the motion.
+        targets_w: [T, C, 3] m, where the keypoints are to be instead of at the contacts' object points.
         targets_w: [T, C, 3] m, where each contact's keypoint should be; the annotated object points where None.
 
     Returns:

@@ -197,3 +197,13 @@ def test_bad_input_is_refused(touching: tuple[Motion, Annotations]) -> None:
         refine_limbs(truth.replace(objects=()), annotations)
     with pytest.raises(ReconstructionError, match="row 0 holds until frame 39, the motion has 30"):
         refine_limbs(truth.slice(0, 30), annotations)
+    with pytest.raises(ReconstructionError, match=r"targets: shape \[60, 5, 3\], the contacts need \[60, 6, 3\]"):
+        refine_limbs(truth, annotations, targets_w=np.zeros((60, 5, 3)))
+
+
+def test_other_targets_may_be_given(touching: tuple[Motion, Annotations]) -> None:
+    truth, annotations = touching
+    at = [KEYPOINT_INDEX[name] for name in TOUCHING]
+    raised = _keypoints(truth)[:, at] + [0.0, 0.0, 0.03]
+    found = _keypoints(refine_limbs(truth, annotations, targets_w=raised))[:, at]
+    assert np.linalg.norm((found - raised)[20:40, :5], axis=-1).mean() < 0.006

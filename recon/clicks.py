@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import trimesh
+from scipy.ndimage import grey_opening
 from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
@@ -180,6 +181,8 @@ def visible_points(camera: Camera, points_c: np.ndarray, hiding_c: np.ndarray) -
     cell, inside = cells(hiding_c)
     nearest = np.full(len(points_c) * rows * _CELLS, np.inf)
     np.minimum.at(nearest, cell[inside], hiding_c[..., 2][inside])
+    # samples leave single cells free, through which one would see what lies behind
+    nearest = grey_opening(nearest.reshape(-1, rows, _CELLS), size=(1, 2, 2)).reshape(-1)
     cell, inside = cells(points_c)
     visible: np.ndarray = inside & (points_c[..., 2] <= nearest[cell] + _DEPTH_TOLERANCE)
     return visible

@@ -162,7 +162,9 @@ class LucasKanade:
         there, ok_there, _ = follow(before, after, start, np.zeros_like(start))
         back, ok_back, _ = follow(after, before, there, np.zeros_like(start))
         gap = np.linalg.norm(back - start, axis=-1)[:, 0].astype(np.float64)
-        return there[:, 0].astype(np.float64) + 0.5, np.where((np.asarray(ok_there) + np.asarray(ok_back))[:, 0] == 2, gap, np.inf)
+        return there[:, 0].astype(np.float64) + 0.5, np.where(
+            (np.asarray(ok_there) + np.asarray(ok_back))[:, 0] == 2, gap, np.inf
+        )
 
     def _search(self, image: np.ndarray, place: np.ndarray, patch: np.ndarray) -> tuple[np.ndarray, float]:
         """The best match of a patch around a place: pixel [2] and correlation, -1 where there is nothing to compare."""

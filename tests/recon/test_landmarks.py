@@ -193,5 +193,7 @@ def test_vitpose_runs_from_a_local_folder(tmp_path: Path) -> None:
     heel = BODY_NAMES.index("left_heel")
     np.testing.assert_array_equal(refined.pixels[heel], plain.pixels[heel])
     assert (refined.pixels[LEFT] != plain.pixels[LEFT]).any()
-    assert ((refined.pixels[:33] > 0) & (refined.pixels[:33] < [60, 50])).all()
+    assert (np.abs(refined.pixels[:33] - [30.5, 20.5]) < 40).all(), (
+        "the box is 18 px wide, the network sees somewhat more"
+    )
     assert "vitpose" in VitPoseTracker(tmp_path, Wide()).source

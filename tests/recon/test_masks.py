@@ -13,6 +13,7 @@ import pytest
 
 from recon.annotations import Click
 from recon.masks import GrabCutFlow, Sam2
+from recon.video import decode_frames
 from sim.errors import AnnotationError, MissingDependencyError, ReconstructionError
 
 PATH = np.stack((20 + 2.3 * np.arange(24), 30 + 8 * np.sin(np.arange(24) / 4)), -1)
@@ -108,6 +109,18 @@ def test_a_detector_that_sees_nothing_is_said(square_clip: Callable[..., Any]) -
         GrabCutFlow()(square_clip(PATH).images, [], lambda frame: None)
 
 
+def test_a_real_ball_stays_a_disc(data: Path) -> None:
+    """It is thrown up and falls on a foot, 60 px a frame at most; its outline fills a circle, fingers apart."""
+    images = list(decode_frames(data / "video" / "juggle.mp4", range(14)))
+    track = GrabCutFlow()(images, [Click("object", 0, (650, 320))])
+    assert track.lost == ()
+    for mask in track.masks:
+        (outline, *_), _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        _, radius = cv2.minEnclosingCircle(outline)
+        assert 30 < radius < 50
+        assert mask.sum() > 0.7 * np.pi * radius**2
+
+
 @pytest.mark.skipif(importlib.util.find_spec("transformers") is not None, reason="transformers is installed")
 def test_sam2_says_how_to_install_it() -> None:
     with pytest.raises(MissingDependencyError, match="pip install transformers"):
@@ -146,16 +159,16 @@ def _tiny_sam2(transformers: Any) -> Any:
     )  # fmt: skip
     vision = transformers.Sam2VisionConfig(
         backbone_config=hiera, backbone_channel_list=[64, 32, 16, 8], backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
-        fpn_hidden_size=32,
+        fpn_hidden_size=128,
     )  # fmt: skip
     return transformers.Sam2VideoModel(
         transformers.Sam2VideoConfig(
             vision_config=vision, image_size=64,
-            prompt_encoder_config={"hidden_size": 32, "image_size": 64},
-            mask_decoder_config={"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32},
-            memory_attention_hidden_size=32, memory_attention_num_layers=1, memory_attention_num_attention_heads=1,
+            prompt_encoder_config={"hidden_size": 128, "image_size": 64},
+            mask_decoder_config={"hidden_size": 128, "mlp_dim": 32, "num_attention_heads": 2},
+            memory_attention_hidden_size=128, memory_attention_num_layers=1, memory_attention_num_attention_heads=1,
             memory_attention_feed_forward_hidden_size=32, memory_attention_rope_feat_sizes=[4, 4],
-            memory_encoder_hidden_size=32, memory_encoder_output_channels=8, mask_downsampler_embed_dim=32,
-            memory_fuser_embed_dim=32, memory_fuser_intermediate_dim=32, memory_fuser_num_layers=1,
+            memory_encoder_hidden_size=128, memory_encoder_output_channels=64, mask_downsampler_embed_dim=128,
+            memory_fuser_embed_dim=128, memory_fuser_intermediate_dim=32, memory_fuser_num_layers=1,
         )
     )  # fmt: skip

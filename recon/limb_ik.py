@@ -76,7 +76,6 @@ def refine_limbs(
     Args:
         motion: with the standard skeleton and the objects where the keypoint solver put them.
         annotations: the contacts of one object, or of several with `object_index` as in the motion.
-        targets_w: [T, C, 3] m, where the keypoints are to be instead of at the contacts' object points.
         targets_w: [T, C, 3] m, where each contact's keypoint should be; the annotated object points where None.
 
     Returns:
@@ -90,6 +89,10 @@ def refine_limbs(
     _check(motion, graph)
     rows = np.array([KEYPOINT_INDEX[name] for name in graph.keypoints], np.int64)
     targets_w = object_points_w(motion, graph) if targets_w is None else targets_w
+    if targets_w.shape != (motion.num_frames, len(graph), 3):
+        raise ReconstructionError(
+            f"targets: shape {list(targets_w.shape)}, the contacts need {[motion.num_frames, len(graph), 3]}"
+        )
     turned = motion.joint_rotations_b.copy()
     for name, joints in LIMBS.items():
         mine = np.flatnonzero(np.isin(KEYPOINT_JOINTS[rows], _carried(joints[0])))

@@ -392,6 +392,11 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
     return torch.as_tensor(np.array(array), dtype=torch.float32)
 
 
+_BETAS = (0.5, 0.9)
+"""Adam's. A hand that has just been pushed out of the object feels nothing any more; with the usual (0.9, 0.999) its
+momentum alone carries it 0.3 m away, and the gradients that should bring it back count for little for a long time."""
+
+
 def _descend(problem: _Problem, config: OptimizerConfig) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
     """Adam over all key frames. Returns the terms' history and the share of vertices inside before and after."""
     fingers = np.isin(problem.joints, FINGER_JOINTS)
@@ -401,7 +406,11 @@ def _descend(problem: _Problem, config: OptimizerConfig) -> tuple[dict[str, np.n
         "object_move": config.object_move_rate, "root": config.root_rate,
     }  # fmt: skip
     free = [name for name, v in problem.variables.items() if v.requires_grad and v.numel()]
-    optimizer = torch.optim.Adam([{"params": [problem.variables[n]], "lr": rates[n]} for n in free]) if free else None
+    optimizer = (
+        torch.optim.Adam([{"params": [problem.variables[n]], "lr": rates[n]} for n in free], betas=_BETAS)
+        if free
+        else None
+    )
     speed = torch.as_tensor(np.where(fingers, config.finger_rate / config.pose_rate, 1.0), dtype=torch.float32)
     history: dict[str, list[float]] = {}
     inside = []

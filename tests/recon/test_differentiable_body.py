@@ -63,3 +63,26 @@ def test_capsules_are_exact(carrying_motion) -> None:
         exact = np.linalg.norm(points - nearest, axis=-1) * np.where(inside, -1, 1)
         found = shapes.signed_distance(torch.as_tensor(points), torch.full((200,), row))
         np.testing.assert_allclose(found.numpy(), exact, atol=1e-7)
+
+
+def test_gradient_of_the_capsules_by_finite_differences(carrying_motion) -> None:
+    geoms = body_geoms(carrying_motion().offsets, hands="full")
+    shapes = Capsules.of(geoms, torch.zeros(1, dtype=torch.float64))
+    rows = torch.tensor([next(i for i, g in enumerate(geoms) if g.kind == kind) for kind in ("box", "capsule")] * 4)
+    points = torch.as_tensor(np.random.default_rng(1).uniform(-0.12, 0.12, (8, 3))).requires_grad_()
+    assert torch.autograd.gradcheck(lambda p: shapes.signed_distance(p, rows), points, eps=1e-7, atol=1e-5)
+
+
+def test_capsules_ride_on_their_joints(carrying_motion) -> None:
+    motion = carrying_motion()
+    geoms = body_geoms(motion.offsets, hands="full")
+    shapes = Capsules.of(geoms, torch.zeros(1, dtype=torch.float64))
+    joints, turns = torch.as_tensor(motion.joint_positions_w.copy()), torch.as_tensor(motion.joint_rotations_w.copy())
+    position, turn = shapes.poses(joints, turns)
+    geom = geoms[20]
+    expected = motion.joint_positions_w[:, geom.joint] + rotations.rotate(
+        motion.joint_rotations_w[:, geom.joint], geom.position_b
+    )
+    np.testing.assert_allclose(position[:, 20].numpy(), expected, atol=1e-12)
+    composed = rotations.multiply(motion.joint_rotations_w[:, geom.joint], geom.rotation_b)
+    np.testing.assert_allclose(rotations.angle_between(turn[:, 20].numpy(), composed), 0.0, atol=1e-7)

@@ -42,7 +42,8 @@ class Tracks:
     Attributes:
         pixels: [T, P, 2] px, the last known place where not visible, NaN where never known.
         visible: [T, P] bool.
-        confidence: [T, P] in 0..1, 0 where not visible.
+        confidence: [T, P] in 0..1, 1 where clicked, 0 where not visible; low throughout for points that nothing
+            distinguishes from their surroundings, which may slide along an edge unnoticed.
         source: which tracker made them.
     """
 
@@ -114,6 +115,9 @@ class LucasKanade:
                             for f, p in zip(queries.frames, queries.pixels, strict=True)])  # fmt: skip
         for step in (1, -1):
             self._follow(gray, allowed, queries, patches, step, pixels, confidence)
+        clear = np.stack([_distinctness(gray[f], p, self.config.patch)
+                          for f, p in zip(queries.frames, queries.pixels, strict=True)])  # fmt: skip
+        confidence *= np.where(np.arange(len(gray))[:, None] == queries.frames, 1.0, clear)
         return Tracks(pixels, confidence > 0, confidence, self.source)
 
     def _follow(
@@ -253,6 +257,15 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = a - a.mean((1, 2), keepdims=True), b - b.mean((1, 2), keepdims=True)
     scale = np.sqrt((a**2).sum((1, 2)) * (b**2).sum((1, 2)))
     return np.where(scale > 1e-3, (a * b).sum((1, 2)) / np.maximum(scale, 1e-3), 0.0).astype(np.float64)
+
+
+def _distinctness(image: np.ndarray, place: np.ndarray, size: int, shift: float = 4.0) -> float:
+    """0..1: how much a patch differs from its surroundings; little on a straight edge (it slides) or a plain face."""
+    angles = np.arange(8) * np.pi / 4
+    around = _patches(image, place + shift * np.stack((np.cos(angles), np.sin(angles)), -1), size)
+    own = _patches(image, place[None], size)
+    alike = float(_correlation(around, np.repeat(own, 8, axis=0)).max())
+    return float(np.clip((1 - alike) / 0.3, 0.05, 1.0) * np.clip(own.std() / 8.0, 0.05, 1.0))
 
 
 def _inside(places: np.ndarray, image: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:

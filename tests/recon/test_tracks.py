@@ -65,6 +65,17 @@ def test_drift_is_noticed(square_clip: Callable[..., Any]) -> None:
     assert blind(images, query).visible[20:, 0].any(), "without the comparison it passes for the point"
 
 
+def test_a_point_on_an_edge_or_a_plain_face_is_trusted_less_than_a_corner() -> None:
+    image = np.full((80, 100, 3), 60, np.uint8)
+    image[30:, 40:] = 200
+    images = [np.roll(image, shift, axis=1) for shift in range(4)]
+    tracks = LucasKanade()(images, Queries([0, 0, 0], [[40.0, 30.0], [40.0, 60.0], [75.0, 60.0]]))
+    corner, edge, plain = tracks.confidence[1]
+    assert corner > 3 * edge
+    assert corner > 3 * plain
+    assert (tracks.confidence[0] == 1).all()
+
+
 def test_clicks_stay_and_the_rest_is_filled_in(square_clip: Callable[..., Any]) -> None:
     clip = square_clip(PATH)
     truth = PATH[:, None] + INNER

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from envs.starts import StartConfig
 from rl import checkpoints
 from rl.config import TrainConfig
 from rl.evidence import evidence_of
 from rl.figures import figures_of, per_frame_of
 from rl.planning import with_plan
-from rl.rollouts import Episodes, Evaluator
+from rl.rollouts import PERTURBATION, Episodes, Evaluator
 from rl.runs import ClipFolder, load_config
 from rl.train import build_policy
 from rl.verdict import Verdict, judge
@@ -23,9 +22,6 @@ from sim.errors import RunError
 from sim.files import write_json
 from sim.motion import Motion
 from sim.retarget import CONTROL_HZ, Reference, retarget
-
-PERTURBATION = StartConfig(first_share=1.0, angle_noise=0.05, root_noise=0.02, speed_noise=0.1)
-"""Start states of the robustness test: 0.05 rad and 0.1 rad/s on every hinge, 20 mm on the pelvis (deviations)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,9 @@ from envs.starts import StartConfig
 from envs.tracking import TaskConfig, TrackingTask
 from sim.retarget import Reference
 
+PERTURBATION = StartConfig(first_share=1.0, angle_noise=0.05, root_noise=0.02, speed_noise=0.1)
+"""Start states of the robustness test: 0.05 rad and 0.1 rad/s on every hinge, 20 mm on the pelvis (deviations)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Episodes:

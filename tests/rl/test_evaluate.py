@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from envs.tracking import TaskConfig
-from rl.evaluate import PERTURBATION, evaluate_run, simulated_motion
-from rl.rollouts import Evaluator
+from rl.evaluate import evaluate_run, simulated_motion
+from rl.rollouts import PERTURBATION, Evaluator
 from rl.runs import RunFolder
 from sim import rotations
 from sim.errors import RunError

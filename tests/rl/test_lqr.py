@@ -10,10 +10,9 @@ import pytest
 from scipy.linalg import solve_discrete_are
 
 from envs.tracking import TaskConfig
-from rl.evaluate import PERTURBATION
-from rl.lqr import LqrConfig, regulate, riccati
+from rl.lqr import LqrConfig, _proven, regulate, riccati
 from rl.refine import load_trajectory, refined, save_corrections
-from rl.rollouts import Evaluator
+from rl.rollouts import PERTURBATION, Evaluator
 from sim.retarget import Reference
 from sim.trajectory import Trajectory
 
@@ -45,7 +44,9 @@ def test_the_last_gain_by_hand() -> None:
 def test_steps_are_counted(stand: Reference, still: tuple[Trajectory, int]) -> None:
     nu, nv = stand.scene.model.nu, stand.scene.model.nv
     frames = len(stand.qpos)
-    assert still[1] == (frames - 1) * 2 * (2 * nv + nu) + frames
+    alone = (frames - 1) * 2 * (2 * nv + nu) + frames
+    trials = still[1] - alone
+    assert 0 < trials <= 4 * 17 * (frames - 1)  # three strengths and none, 16 disturbed starts and an undisturbed one
     assert still[0].gains.shape == (frames, nu, 2 * nv)
     assert not still[0].gains[-1].any()  # nothing follows the last frame
 
@@ -64,6 +65,15 @@ def test_it_brings_a_disturbed_body_nearer(stand: Reference, still: tuple[Trajec
         return float((episodes.states.positions_w - episodes.goals.positions_w)[-1].norm(dim=-1).mean())
 
     assert error(refined(stand, np.zeros_like(stand.targets), still[0])) < 0.8 * error(stand)
+
+
+def test_gains_that_throw_the_person_over_are_not_taken(stand: Reference, still: tuple[Trajectory, int]) -> None:
+    """Feedback with the wrong sign drives every error on; of its strengths, none at all is the best."""
+    wrong = dataclasses.replace(still[0], gains=-5.0 * still[0].gains, limit=1.0)
+    taken, _ = _proven(stand, wrong, TASK, LqrConfig(trials=8))
+    assert not taken.gains.any()
+    right, _ = _proven(stand, still[0], TASK, LqrConfig(strengths=(1.0,), trials=8))
+    np.testing.assert_array_equal(right.gains, still[0].gains)
 
 
 def test_targets_change_by_no_more_than_the_limit(stand: Reference, still: tuple[Trajectory, int]) -> None:

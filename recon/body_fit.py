@@ -7,8 +7,9 @@
    body unless the camera's pose is known (`recon.grounding`). Twice.
 4. Fingers, where there are hand landmarks; relaxed ones elsewhere.
 
-One camera cannot tell a near small person from a far tall one: the stature comes from the 3D landmarks within a prior
-about the template's, or from `BodyFitConfig.height`.
+One camera cannot tell a near small person from a far tall one, and the metres of 3D landmarks are of nobody in
+particular (MediaPipe's made a tennis player of 1.85 m 1.50 m tall): their size is set to the template's, 1.70 m, or to
+`BodyFitConfig.height`. Proportions come from the landmarks.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from scipy.ndimage import median_filter, uniform_filter1d
 
 from recon import grounding
+from recon.body_hands import finger_joints, finger_rotations
 from recon.body_init import LIMB_LANDMARKS, TRUNK_LANDMARKS, fill_gaps, initial_rotations, root_in_camera
 from recon.body_points import ANCHORS, SCALE_GROUPS, BodyTemplate, PointModel
 from recon.body_solver import BodyProblem, BodyState, FitWeights, Observations, minimise
@@ -41,7 +43,7 @@ class BodyFitConfig:
     """How a body is fitted.
 
     Attributes:
-        height: m, the person's stature where it is known; None lets the 3D landmarks say it, about 1.70 m.
+        height: m, the person's stature where it is known; None takes about the template's.
         camera_pose: `estimate` takes only the intrinsics of the camera and finds its tilt and height over the floor;
             `keep` believes its pose in the world too (and has to, where it moves).
         focal: `keep`, or `search` within some 20 % (only perspective in the person's own body tells it: weak).
@@ -106,7 +108,7 @@ def fit_body(
     config, template = config or BodyFitConfig(), template or BodyTemplate.default(1.70)
     prior = prior or load_pose_prior()
     camera = _start_camera(landmarks, camera, config, image_size)
-    landmarks, weight, observed = _usable(landmarks, config)
+    chosen, weight, observed = _usable(landmarks, config)
     problem_weights = dataclasses.replace(
         config.weights,
         size=0.01 if config.height is not None else config.weights.size,
@@ -114,7 +116,7 @@ def fit_body(
     )
     if config.height is not None:
         template = template.scaled(np.full(len(SCALE_GROUPS), np.log(config.height / template.height)))
-        landmarks = _to_size(landmarks, weight, template)
+    every, landmarks = landmarks, _to_size(chosen, weight, template)
     if config.camera_pose == "estimate":
         assert landmarks.points_m is not None
         camera = _level(camera, np.where(weight[..., None] > 0, landmarks.points_m, np.nan), landmarks.names)
@@ -128,8 +130,8 @@ def fit_body(
         costs = problem.costs(state)
         state, standing = _ground(state, template, fps, keep, config.contact, found=standing is not None)
     assert standing is not None
-    state = dataclasses.replace(state, rotations_b=_fingers(state.rotations_b, prior))
     subject = template.scaled(state.log_scales)
+    state = dataclasses.replace(state, rotations_b=_hands(state.rotations_b, every, subject, prior, fps))
     motion = Motion(
         fps, state.root_w, rotations.make_continuous(state.rotations_b), subject.offsets,
         source=f"body fit to {landmarks.source}; pose prior: {prior.source}",
@@ -273,6 +275,18 @@ def _fingers(joint_rotations_b: np.ndarray, prior: PosePrior) -> np.ndarray:
     """With relaxed fingers."""
     q = joint_rotations_b.copy()
     q[:, list(FINGER_JOINTS)] = prior.fingers_b
+    return q
+
+
+def _hands(
+    joint_rotations_b: np.ndarray, landmarks: Landmarks, subject: BodyTemplate, prior: PosePrior, fps: float
+) -> np.ndarray:
+    """With the fingers that the landmarks show."""
+    q, relaxed = joint_rotations_b.copy(), _fingers(joint_rotations_b, prior)[0]
+    for side in ("left", "right"):
+        joints = finger_joints(side)
+        found = finger_rotations(landmarks, side, subject, relaxed[joints], fps)
+        q[:, joints] = relaxed[joints] if found is None else found
     return q
 
 

@@ -98,10 +98,9 @@ def _hand_anchor(side: str, name: str, sign: float) -> Anchor:
     joint = JOINT_INDEX[f"{side}_{finger}{min(segment, 3)}"]
     if segment <= 3:
         return Anchor(joint, joint, joint, 0.0, (0.0, 0.0, 0.0))
-    middle = JOINT_INDEX[f"{side}_{finger}2"]
     bone = default_offsets(REFERENCE_HEIGHT)[joint]
     x, y, z = _TIPS_M[finger] * bone / np.linalg.norm(bone)
-    return Anchor(joint, middle, joint, 0.0, (float(x), float(y), float(z)))
+    return Anchor(joint, joint, joint, 0.0, (float(x), float(y), float(z)))
 
 
 ANCHORS: dict[str, Anchor] = _table()

@@ -95,3 +95,12 @@ def test_landmarks_of_a_motion_are_hip_centred_and_project(push_clip) -> None:
     np.testing.assert_allclose(landmarks.points_m[:, hips].mean(1), 0.0, atol=1e-12)
     knee = camera.project_world(push_clip.joint_positions_w[:, JOINT_INDEX["left_knee"]])
     np.testing.assert_allclose(landmarks.pixels[:, BODY_NAMES.index("left_knee")], knee)
+
+
+def test_finger_tips_lie_beyond_the_last_joint() -> None:
+    """15.8 mm on from the index finger's last joint, along the bone before it (reference adult)."""
+    template = BodyTemplate.default(1.75)
+    joints, places = template.landmarks(["left_hand_index_tip"])
+    assert joints[0] == JOINT_INDEX["left_index3"]
+    bone = template.offsets[JOINT_INDEX["left_index3"]]
+    np.testing.assert_allclose(places[0], 0.0158 * bone / np.linalg.norm(bone), atol=1e-12)

@@ -98,7 +98,7 @@ def solve_object_poses(
     """The pose of an object in every frame.
 
     Args:
-        annotations: of T frames.
+        annotations: of one object and T frames; all its contacts count, whatever object they name.
         keypoints_w: [T, 87, 3] m, the person's keypoints (`sim.keypoints.keypoint_positions`).
         camera: standing still, or moving over T frames.
         fps: frames per second of the video, for the motion prior.

@@ -1,21 +1,20 @@
 """Where the person and the object are seen, from a few clicks (seed, sections 3.1 and 9.4).
 
 The default seeds GrabCut (Rother et al., 2004) with the clicks and carries the mask on by dense optical flow (DIS,
-Kroeger et al., 2016), refitted by GrabCut in a band around its outline. SAM 2 from a local folder is the strong one.
+Kroeger et al., 2016), refitted by GrabCut in a band around its outline. `recon.sam2` is the strong one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from recon.annotations import Click
-from sim.errors import AnnotationError, MissingDependencyError, ReconstructionError
+from sim.errors import AnnotationError, ReconstructionError
 
 Prior = Callable[[int], np.ndarray | None]
 """Frame -> [H, W] uint8, how surely a detector sees the target there (255: it does), None where it says nothing."""
@@ -101,7 +100,7 @@ class GrabCutFlow:
         self, images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None,
         other: np.ndarray | None = None,
     ) -> MaskTrack:  # fmt: skip
-        _check(images, clicks, prior)
+        check_clicks(images, clicks, prior)
         clip = _Clip.shrunk(images, prior, other, self.config.long_side)
         scale = np.array(clip.images[0].shape[1::-1]) / images[0].shape[1::-1]
         seeds = self._seeds(clip, clicks, scale)
@@ -303,67 +302,8 @@ class _Clip:
         return moved, agreement
 
 
-class Sam2:
-    """SAM 2 video segmentation by transformers, from a local folder (Ravi et al., 2024). See `Segmenter`.
-
-    The prior is not used; a clip without a positive click is refused.
-
-    Raises:
-        MissingDependencyError: transformers is not installed.
-        ReconstructionError: the folder holds no such model.
-    """
-
-    def __init__(self, folder: str | Path, device: str = "cpu") -> None:
-        try:
-            from transformers import Sam2VideoModel, Sam2VideoProcessor
-        except ImportError as error:
-            raise MissingDependencyError("transformers", "SAM 2") from error
-        try:
-            self._model: Any = Sam2VideoModel.from_pretrained(folder, local_files_only=True).to(device).eval()
-            self._processor: Any = Sam2VideoProcessor.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ReconstructionError(f"{folder} holds no SAM 2 model ({str(error).splitlines()[0]})") from error
-        self._device = device
-        self.source = f"sam2 {Path(folder).name}"
-
-    def __call__(
-        self, images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None,
-        other: np.ndarray | None = None,
-    ) -> MaskTrack:  # fmt: skip
-        import torch
-
-        _check(images, clicks, None)
-        height, width = images[0].shape[:2]
-        result, confidence = np.zeros((len(images), height, width), bool), np.zeros(len(images))
-        frames = sorted({click.frame for click in clicks})
-        with torch.inference_mode():
-            session = self._processor.init_video_session(video=list(images), inference_device=self._device)
-            for frame in frames:
-                own = [click for click in clicks if click.frame == frame]
-                self._processor.add_inputs_to_inference_session(
-                    inference_session=session, frame_idx=frame, obj_ids=1,
-                    input_points=[[[list(click.pixel) for click in own]]],
-                    input_labels=[[[int(click.positive) for click in own]]],
-                )  # fmt: skip
-                self._model(inference_session=session, frame_idx=frame)
-            first = min(click.frame for click in clicks if click.positive)
-            for reverse in (False, True):
-                for found in self._model.propagate_in_video_iterator(session, start_frame_idx=first, reverse=reverse):
-                    logits = self._processor.post_process_masks(
-                        [found.pred_masks], original_sizes=[[height, width]], binarize=False
-                    )[0]
-                    logit = logits.float().cpu().numpy().reshape(-1, height, width)[0]
-                    mask = logit > 0
-                    result[found.frame_idx] = mask
-                    share = 1 / (1 + np.exp(-np.clip(logit[mask], 0, 30)))
-                    confidence[found.frame_idx] = float(share.mean()) if mask.any() else 0.0
-        if other is not None:
-            result &= ~other
-            confidence[~result.any((1, 2))] = 0.0
-        return MaskTrack(result, confidence, self.source)
-
-
-def _check(images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None) -> None:
+def check_clicks(images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None) -> None:
+    """Raise AnnotationError as `Segmenter` says, ReconstructionError without images."""
     if not len(images):
         raise ReconstructionError("masks: no image")
     height, width = images[0].shape[:2]

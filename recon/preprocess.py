@@ -24,8 +24,9 @@ from recon.body_fit import BodyFit, BodyFitConfig, fit_body
 from recon.camera import Camera, default_intrinsics
 from recon.landmarks import Landmarks, PersonDetection, detect_person
 from recon.mask_term import Masks
-from recon.masks import GrabCutFlow, Prior, Sam2, Segmenter
+from recon.masks import GrabCutFlow, Prior, Segmenter
 from recon.open4dhoi_motion import body_motion, result_camera
+from recon.sam2 import Sam2
 from recon.session import OWN, Session
 from recon.tracks import CoTracker, LucasKanade, PointTracker, track_image_points
 from recon.video import FRAME_NAME, extract_frames, select_frames

@@ -2,8 +2,8 @@
 
     python -m benchmarks.body_fit MOTION.npz ... --px 5 --mm 30
 
-Landmarks are the motion's own by `recon.body_points`, through a camera 3.5 to 5 m away, with Gaussian noise in the image
-and in space, an arm that is hidden for a quarter of the clip and eight frames without a person. Rows: the subject's own
+Landmarks are the motion's own by `recon.body_points`, through a camera 3.5 to 5 m away, with Gaussian noise in image
+and space, an arm hidden for a quarter of the clip and eight frames without a person. Rows: the subject's own
 proportions, each bone group off by 6 % (`own`), or a person of average proportions whose joints lie elsewhere in the
 flesh than the data set's (`default`, limb joints only). Columns: see `Figures`.
 """

@@ -139,6 +139,31 @@ def fit_body(
     return BodyFit(motion, state.camera, observed, standing, _pixel_error(landmarks, weight, state, template), costs)
 
 
+def ground_body(motion: Motion, camera: Camera, contact: ContactConfig | None = None) -> BodyFit:
+    """Put a body that another method fitted (GVHMR: `recon.open4dhoi_motion.body_motion`) onto the floor z = 0.
+
+    Only the height changes, of body, objects and camera alike: up is the method's own, and so are pose and place. Every frame
+    counts as observed; there are no landmarks to measure errors by (NaN).
+
+    Args:
+        motion: with the standard skeleton, in a world with z up; camera: in the same world.
+        contact: when a foot stands.
+    """
+    template = BodyTemplate.of(motion.offsets)
+    log_scales, floor = np.zeros(len(SCALE_GROUPS)), Floor(np.zeros(2), 0.0)
+    state = BodyState(motion.joint_rotations_b, motion.root_position_w, log_scales, floor, camera)
+    shift = np.array([0.0, 0.0, grounding.floor_height(_soles(state, template), motion.fps)])
+    camera = dataclasses.replace(camera, position_w=camera.position_w - shift)
+    state = dataclasses.replace(state, root_w=motion.root_position_w - shift, camera=camera)
+    standing = grounding.detect_contacts(_soles(state, template), motion.fps, 0.0, contact)
+    objects = tuple(dataclasses.replace(item, position_w=item.position_w - shift) for item in motion.objects)
+    grounded = motion.replace(
+        root_position_w=state.root_w, objects=objects, source=f"{motion.source}; put on the floor"
+    )
+    frames = motion.num_frames
+    return BodyFit(grounded, camera, np.ones(frames, bool), standing, np.full(frames, np.nan), {})
+
+
 def _start_camera(
     landmarks: Landmarks, camera: Camera | None, config: BodyFitConfig, size: tuple[int, int] | None
 ) -> Camera:

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recon.body_fit import BodyFit, BodyFitConfig, fit_body
+from recon.body_fit import BodyFit, BodyFitConfig, fit_body, ground_body
 from recon.body_points import SCALE_GROUPS, SOLE_NAMES, BodyTemplate, landmarks_of
 from recon.body_solver import SHARED, BodyProblem, BodyState, FitWeights, Observations
 from recon.camera import Camera
@@ -104,6 +104,23 @@ def test_with_the_subjects_own_bones_and_the_camera_kept_it_is_closer(
     assert metrics.mpjpe(fit.motion.joint_positions_w, truth.joint_positions_w) < 60.0
     np.testing.assert_array_equal(fit.camera.position_w, camera.position_w)
     assert BodyTemplate.of(fit.motion.offsets).height == pytest.approx(template.height, rel=0.02)
+
+
+def test_a_body_from_elsewhere_is_put_on_the_floor(truth: Motion, camera: Camera) -> None:
+    """Lifted by 0.37 m together with its camera, it comes down again, and the picture stays as it was."""
+    lift = np.array([0.0, 0.0, 0.37])
+    lifted = truth.replace(root_position_w=truth.root_position_w + lift)
+    raised = dataclasses.replace(camera, position_w=camera.position_w + lift)
+    low, high = ground_body(truth, camera), ground_body(lifted, raised)
+    np.testing.assert_allclose(high.motion.root_position_w, low.motion.root_position_w, atol=1e-9)
+    np.testing.assert_array_equal(high.standing, low.standing)
+    assert high.standing.any()
+    pixels = [c.project_world(m.joint_positions_w) for m, c in ((high.motion, high.camera), (truth, camera))]
+    np.testing.assert_allclose(pixels[0], pixels[1], atol=1e-8)
+    joints, places = BodyTemplate.of(truth.offsets).soles()
+    turns = high.motion.joint_rotations_w[:, joints]
+    soles = high.motion.joint_positions_w[:, joints] + rotations.rotate(turns, places)
+    assert abs(soles[high.standing][:, 2]).mean() < 0.015
 
 
 def _problem(truth: Motion, template: BodyTemplate, camera: Camera) -> tuple[BodyProblem, BodyState]:

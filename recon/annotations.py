@@ -182,7 +182,9 @@ class Annotations:
         write_json(path, to_json(self))
 
     @staticmethod
-    def load(path: str | Path, mesh: Mesh | None = None, num_frames: int | None = None) -> Annotations:
+    def load(
+        path: str | Path, mesh: Mesh | None = None, num_frames: int | None = None, object_scale: float = 1.0
+    ) -> Annotations:
         """Read what `save` or a person wrote.
 
         Args:
@@ -190,13 +192,14 @@ class Annotations:
             mesh: the object's original, unscaled mesh; needed where rows name a vertex without its point, and then
                 every vertex is checked against it.
             num_frames: of the video; the file's own where None.
+            object_scale: of the mesh, where the file does not say.
 
         Raises:
             FormatError: the file is missing, no JSON, or not such a file; or a row is wrong (the message names it).
         """
         path = Path(path)
         try:
-            return from_json(read_json(path), mesh, num_frames)
+            return from_json(read_json(path), mesh, num_frames, object_scale)
         except TouchstoneError as error:
             raise FormatError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
 
@@ -242,7 +245,9 @@ def to_json(annotations: Annotations) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def from_json(content: Any, mesh: Mesh | None = None, num_frames: int | None = None) -> Annotations:
+def from_json(
+    content: Any, mesh: Mesh | None = None, num_frames: int | None = None, object_scale: float = 1.0
+) -> Annotations:
     """See `Annotations.load`. Raises FormatError, AnnotationError or UnknownNameError without the file's name."""
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         hint = " (this is Open4DHOI's file of mask clicks)" if _is_open4dhoi_clicks(content) else ""
@@ -253,7 +258,7 @@ def from_json(content: Any, mesh: Mesh | None = None, num_frames: int | None = N
     if _get(content, "version", int, VERSION) > VERSION:
         raise FormatError(f"written by a newer Touchstone (version {content['version']})")
     frames = num_frames if num_frames is not None else _get(content, "num_frames", int)
-    scale = _get(content, "object_scale", float, 1.0)
+    scale = _get(content, "object_scale", float, float(object_scale))
     contacts, contact_vertices = _read_contacts(content, mesh, scale, frames)
     return Annotations(
         contacts=contacts,

@@ -186,37 +186,36 @@ def to_annotations(records: Records, vertices: np.ndarray, scale: float, num_fra
     )
 
 
-def from_annotations(annotations: Annotations, vertices: np.ndarray, scale: float) -> Records:
-    """Annotations as records, from the start frame to the last one with something in it.
+def from_annotations(annotations: Annotations, vertices: np.ndarray, scale: float) -> tuple[Records, list[str]]:
+    """Annotations as records, from the start frame to the last one with something in it; scale as in `to_annotations`.
 
-    Points that are no vertex become the nearest one. Scale as in `to_annotations`.
-
-    Raises:
-        AnnotationError: a keypoint touches two vertices in one frame; the layout holds one.
+    Points that are no vertex become the nearest one. Where a keypoint touches two vertices in one frame, the first
+    stays, since the layout holds one; notes say which.
     """
     graph, points = annotations.contacts, annotations.image_points
     touched = _with_vertices(annotations.contact_vertices, graph.points_b / annotations.object_scale, vertices)
     seen = _with_vertices(points.vertices, points.points_b / annotations.object_scale, vertices)
     contacts: dict[int, dict[str, int]] = {}
+    notes = {}
     for row, name in enumerate(graph.keypoints):
         for frame in range(graph.first_frame[row], graph.last_frame[row] + 1):
-            other = contacts.setdefault(frame, {}).setdefault(name, int(touched[row]))
-            if other != touched[row]:
-                raise AnnotationError(f"contacts: {name} touches vertices {other} and {touched[row]} in frame {frame}; "
-                                      f"Open4DHOI's records hold one")  # fmt: skip
+            first = contacts.setdefault(frame, {}).setdefault(name, int(touched[row]))
+            if first != touched[row]:
+                notes[name, row] = f"{name} touches vertices {first} and {touched[row]} in frame {frame}; their records"
     image: dict[int, list[tuple[int, tuple[float, float]]]] = {}
     for frame, point in np.argwhere(points.visible).tolist():
         x, y = points.pixels[frame, point].tolist()
         image.setdefault(frame, []).append((int(seen[point]), (x, y)))
     used = contacts.keys() | image.keys()
-    first = min(used | {annotations.start_frame})
-    frames = range(first, max(used, default=first - 1) + 1)
-    return Records(
+    begin = min(used | {annotations.start_frame})
+    frames = range(begin, max(used, default=begin - 1) + 1)
+    records = Records(
         {f: FrameRecord(contacts.get(f, {}), tuple(image.get(f, ()))) for f in frames},
         annotations.object_scale / scale,
         annotations.is_static,
         annotations.start_frame,
     )
+    return records, [f"{note} hold the first" for note in notes.values()]
 
 
 def _with_vertices(ids: np.ndarray, points: np.ndarray, vertices: np.ndarray) -> np.ndarray:

@@ -252,7 +252,7 @@ class Session:
         if records is None:
             return own if own is None or own.clicks else replace(own, clicks=self.clicks())
         if own is not None and not records.rejected:
-            ours = records_of.from_annotations(own, vertices, scale)
+            ours, _ = records_of.from_annotations(own, vertices, scale)
             if _same(ours, records) or own_path.stat().st_mtime_ns > self._records_time():
                 return own
         theirs = records_of.to_annotations(records, vertices, scale, self.num_frames)
@@ -264,11 +264,10 @@ class Session:
         """Write annotations in our own file and in their records; returns notes on what theirs cannot hold.
 
         Raises:
-            AnnotationError: the clip was rejected before and `overwrite_rejected` is not set, or their records cannot
-                hold this; then nothing is written.
+            AnnotationError: the clip was rejected before and `overwrite_rejected` is not set; nothing is written.
         """
-        records = records_of.from_annotations(annotations, self.mesh.vertices, self.placement().scale)
-        notes = record_files.write_records(
+        records, notes = records_of.from_annotations(annotations, self.mesh.vertices, self.placement().scale)
+        notes += record_files.write_records(
             self.folder, records, self.version, self.vertex_order, decimated, overwrite_rejected=overwrite_rejected
         )
         if annotations.clicks:

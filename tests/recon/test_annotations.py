@@ -70,6 +70,11 @@ def test_what_a_person_writes_by_hand_takes_its_points_from_the_mesh(tmp_path: P
     assert read.image_points.pixels[4, 0].tolist() == [7, 8]
     assert not read.is_static
     assert read.start_frame == 0
+    del content["object_scale"]
+    (tmp_path / "points.json").write_text(json.dumps(content))
+    assert Annotations.load(tmp_path / "points.json", TETRAHEDRON, 5).object_scale == 1.0
+    small = Annotations.load(tmp_path / "points.json", TETRAHEDRON, 5, object_scale=0.25)
+    np.testing.assert_allclose(small.image_points.points_b, [[0, 0, 0.15]])
 
 
 def test_pixels_where_a_point_is_not_visible_do_not_count() -> None:

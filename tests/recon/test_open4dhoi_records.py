@@ -51,7 +51,8 @@ def test_contacts_become_intervals_and_tracks_columns() -> None:
 
 def test_annotations_survive_the_way_there_and_back() -> None:
     a = to_annotations(parse(RECORD), POINTS, 0.5, 8)
-    records = from_annotations(a, POINTS, 0.5)
+    records, notes = from_annotations(a, POINTS, 0.5)
+    assert notes == []
     frames = {t: replace(record, extra={}) for t, record in parse(RECORD).frames.items()}
     assert records.frames == frames
     assert (records.object_scale, records.is_static, records.start_frame) == (1.5, True, 2)
@@ -60,14 +61,15 @@ def test_annotations_survive_the_way_there_and_back() -> None:
 def test_a_free_point_becomes_the_nearest_vertex() -> None:
     graph = ContactGraph(("Chin",), [0], [POINTS[4] * 2 + 0.1], [0], [0])
     a = Annotations(graph, ImagePoints.empty(1), object_scale=2.0)
-    assert from_annotations(a, POINTS, 2.0).frames[0].contacts == {"Chin": 4}
+    assert from_annotations(a, POINTS, 2.0)[0].frames[0].contacts == {"Chin": 4}
 
 
-def test_a_keypoint_on_two_vertices_at_once_cannot_be_written() -> None:
+def test_of_a_keypoint_on_two_vertices_at_once_the_first_is_written() -> None:
     graph = ContactGraph(("Chin", "Chin"), [0, 0], POINTS[[1, 2]], [0, 2], [3, 4])
     a = Annotations(graph, ImagePoints.empty(5), contact_vertices=np.array([1, 2]))
-    with pytest.raises(AnnotationError, match="Chin touches vertices 1 and 2 in frame 2"):
-        from_annotations(a, POINTS, 1.0)
+    records, notes = from_annotations(a, POINTS, 1.0)
+    assert [records.frames[t].contacts["Chin"] for t in range(5)] == [1, 1, 1, 1, 2]
+    assert notes == ["Chin touches vertices 1 and 2 in frame 3; their records hold the first"]
 
 
 def test_keypoint_names_count_in_any_case() -> None:

@@ -142,8 +142,8 @@ def fit_body(
 def ground_body(motion: Motion, camera: Camera, contact: ContactConfig | None = None) -> BodyFit:
     """Put a body that another method fitted (GVHMR: `recon.open4dhoi_motion.body_motion`) onto the floor z = 0.
 
-    Only the height changes, of body, objects and camera alike: up is the method's own, and so are pose and place. Every frame
-    counts as observed; there are no landmarks to measure errors by (NaN).
+    Only the height changes, of body, objects and camera alike: up is the method's own, and so are pose and place.
+    Every frame counts as observed; there are no landmarks to measure errors by (NaN).
 
     Args:
         motion: with the standard skeleton, in a world with z up; camera: in the same world.

@@ -20,8 +20,8 @@ _MEAN_OF_ANGLE = 1.596
 class RoughBody:
     """How wrong the body is. Errors are part constant over the clip, part wandering.
 
-    World-grounded estimators (GVHMR, WHAM) report 70 to 110 mm of joint error after alignment per clip and 35 to 60 mm
-    per frame with aligned pose; the defaults give about 110 mm global and 45 mm root-relative.
+    Measured with the defaults: 93 mm of joint error in the world and 81 mm with the pelvises aligned, over all 52
+    joints; hands, at the ends of the chains, are off most.
 
     Attributes:
         depth_m: deviation of the pelvis along the camera's ray, constant; drift_m: of what wanders besides.

@@ -318,8 +318,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         for label, part in (("", chosen), (", no balls", [r for r in chosen if not r["ball"]])):
             text += ["", f"## Stages, setting `{name}`{label}", "", _header("stage")]
             text += [_line(stage, part, stage) for stage in ("truth", *SOLVERS)]
-    text += ["", "## Settings, after LSQ", "", _header("setting")]
-    text += [_line(name, chosen, "lsq") for name, chosen in by_setting.items() if chosen]
+    text += ["", "## Settings, after LSQ", "", _header("setting (clips)")]
+    text += [_line(f"{name} ({len(chosen)})", chosen, "lsq") for name, chosen in by_setting.items() if chosen]
     text += ["", "## Clips, setting `standard`, after LSQ", "", _header("clip")]
     standard = sorted(by_setting["standard"], key=lambda row: (row["group"], row["clip"]))
     text += [_line(row["clip"], [row], "lsq") for row in standard]

@@ -53,7 +53,7 @@ class Command:
         session = self._session()
         points = None
         if self.points is not None:
-            points = Annotations.load(self.points, session.mesh, session.num_frames)
+            points = Annotations.load(self.points, session.mesh, session.num_frames, session.placement().scale)
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("video")

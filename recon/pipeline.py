@@ -93,8 +93,8 @@ def reconstruct(
     motion = solved.motion.replace(
         text=config.text, action=config.action, group=config.group, source=_source(prepared, config.solve)
     )
-    session.save_annotations(annotations)
-    notes = session.save_motion(motion, prepared.camera, prepared.frames.start)
+    notes = session.save_annotations(annotations)
+    notes += session.save_motion(motion, prepared.camera, prepared.frames.start)
     path = session.folder / OWN / "motion.npz"
     drawn = None
     if config.draw:

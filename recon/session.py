@@ -31,7 +31,7 @@ from recon.open4dhoi_results import Placement, Results
 from recon.vertex_order import VertexOrder
 from recon.video import VideoInfo, scan_video
 from sim import rotations
-from sim.errors import AssetError, FormatError
+from sim.errors import AssetError, FormatError, TouchstoneError
 from sim.files import atomic_path
 from sim.geometry import Mesh
 from sim.meshes import check_mesh, read_mesh
@@ -267,13 +267,24 @@ class Session:
             AnnotationError: the clip was rejected before and `overwrite_rejected` is not set; nothing is written.
         """
         records, notes = records_of.from_annotations(annotations, self.mesh.vertices, self.placement().scale)
-        notes += record_files.write_records(
-            self.folder, records, self.version, self.vertex_order, decimated, overwrite_rejected=overwrite_rejected
-        )
+        if not self._hold(records, decimated):
+            notes += record_files.write_records(
+                self.folder, records, self.version, self.vertex_order, decimated, overwrite_rejected=overwrite_rejected
+            )
         if annotations.clicks:
             notes += layout.write_clicks(self.folder / layout.CLICKS, annotations.clicks)
         annotations.save(self.folder / _ANNOTATIONS)
         return notes
+
+    def _hold(self, records: Records, decimated: np.ndarray | None) -> bool:
+        """Whether their files say just this already; then they stay as they are, empty frames and all."""
+        try:
+            old = self.records(decimated)
+        except TouchstoneError:
+            return False
+        original = self.folder / record_files.ORIGINAL_IDS
+        stale = original.is_file() and original.stat().st_mtime_ns < self._records_time()
+        return old is not None and not old.rejected and not stale and _same(records, old)
 
     def clicks(self) -> tuple[Click, ...]:
         """The clicks of their `points.json`."""

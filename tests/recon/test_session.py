@@ -83,6 +83,9 @@ def test_annotations_are_saved_for_both_and_read_back(make_session: Callable[...
     session = Session.open(truth.folder)
     a = session.annotations()
     assert a is not None
+    assert session.save_annotations(a) == []
+    assert json.loads((truth.folder / "kp_record_merged.json").read_text()) == truth.record
+    assert not (truth.folder / "kp_record_merged.json.orig").exists()  # it said so already
     changed = replace(a, is_static=True, clicks=(Click("human", 0, (1, 2)), Click("object", 3, (5, 6))))
     notes = session.save_annotations(changed)
     assert notes == ["points.json holds positive clicks in frame 0 only: 1 of 2 left out"]

@@ -126,10 +126,14 @@ class Term:
         if self.knee is not None:
             weight = weight / (1.0 + np.square(self.residual).sum(-1) / self.knee**2)
         rows = self.residual.reshape(len(self.residual), -1)
-        weight = np.repeat(weight, self.residual.shape[-1], axis=1)
-        jacobian = self.jacobian.reshape(len(self.jacobian), rows.shape[1], -1)
-        shared = None if self.by_shared is None else self.by_shared.reshape(*jacobian.shape[:2], -1)
-        equations.add(rows, jacobian, shared, weight, self.stencil)
+        root = np.sqrt(np.repeat(weight, self.residual.shape[-1], axis=1))[..., None]
+
+        def windows(slope: np.ndarray) -> list[np.ndarray]:
+            flat = slope.reshape(len(slope), rows.shape[1], -1)
+            return [c * root * flat[k : k + len(rows)] for k, c in enumerate(self.stencil)]
+
+        shared = None if self.by_shared is None else np.sum(windows(self.by_shared), axis=0)
+        equations.add(root[..., 0] * rows, windows(self.jacobian), shared)
 
 
 _MARKERS = 0.1 * np.eye(3)[:2]
@@ -179,7 +183,7 @@ class BodyProblem:
         for term in self.terms(state, True):
             term.add_to(equations)
         equations.add_shared(*self._shared_residual(state))
-        return self.moved(state, *equations.solve(damping))
+        return self.moved(state, *equations.step(damping))
 
     def moved(self, state: BodyState, change: np.ndarray, shared: np.ndarray) -> BodyState:
         """The state after a change of the frames' unknowns [T, 3 + 3F] and of the shared ones [K]."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from recon import motion_prior, pose_search
 from recon.annotations import Annotations
-from recon.block_banded import NormalEquations
+from recon.banded import NormalEquations
 from recon.camera import Camera
 from recon.determinacy import contradictions, frame_rank, missing_points
 from recon.motion_prior import MotionPrior
@@ -255,7 +255,7 @@ def _refine_clip(
 
     def equations(at: np.ndarray, turned: np.ndarray) -> NormalEquations:
         points = o.linearize(at[:, None], turned[:, None], config.kernel, config.kernel_threshold)
-        clip = NormalEquations.zeros(len(at), 6)
+        clip = NormalEquations(len(at), 6)
         clip.add(points.residuals[:, 0], [points.rows[:, 0]], cost=float(points.cost.sum()))
         motion_prior.add_motion(clip, prior, at, turned, fps)
         return clip
@@ -264,8 +264,9 @@ def _refine_clip(
     clip = equations(position, rotation)
     damping = 1e-4
     for _ in range(config.clip_iterations):
-        size = np.trace(clip.blocks[:, 0], axis1=-2, axis2=-1) / (3 + 3 * o.radius**2)
-        trial = _turned(position, rotation, clip.step((damping * size + _WEAK)[:, None, None] * scale))
+        size = np.trace(clip.blocks[0], axis1=-2, axis2=-1) / (3 + 3 * o.radius**2)
+        step, _ = clip.step((damping * size + _WEAK)[:, None, None] * scale)
+        trial = _turned(position, rotation, step)
         trial_clip = equations(*trial)
         gain = clip.cost - trial_clip.cost
         if gain > 0:

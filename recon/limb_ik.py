@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recon.annotations import Annotations
-from recon.block_banded import NormalEquations
+from recon.banded import NormalEquations
 from recon.observations import robust
 from sim import rotations
 from sim.contact_graph import ContactGraph
@@ -169,7 +169,7 @@ class _Limb:
         damping = 1e-3 * np.diag(self.stay**2)
         equations = self._equations(correction)
         for _ in range(self.config.iterations):
-            trial = correction + equations.step(damping).reshape(correction.shape)
+            trial = correction + equations.step(damping)[0].reshape(correction.shape)
             trial_equations = self._equations(trial)
             if trial_equations.cost < equations.cost:
                 settled = equations.cost - trial_equations.cost < 1e-4 * equations.cost
@@ -190,7 +190,7 @@ class _Limb:
         frames, unknowns = len(correction), 3 * len(self.joints)
         pose = self._pose(correction)
         slopes = rotations.left_jacobian(-correction)
-        equations = NormalEquations.zeros(frames, unknowns)
+        equations = NormalEquations(frames, unknowns)
         apart, jacobian = self._contact_rows(pose, slopes)
         scale = self.config.give_up / self.config.contact_sigma
         loss, weight = robust((apart**2).sum(-1), "cauchy", scale)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recon.block_banded import NormalEquations
+from recon.banded import NormalEquations
 from sim import rotations
 
 

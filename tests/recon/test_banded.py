@@ -3,40 +3,71 @@ import pytest
 
 from recon.banded import NormalEquations
 
-FRAMES, SIZE, SHARED, ROWS = 6, 4, 3, 5
+ROWS, SHARED = 5, 3
 
 
-@pytest.mark.parametrize("with_shared", [True, False])
-def test_the_step_is_that_of_dense_least_squares(with_shared: bool) -> None:
-    rng = np.random.default_rng(0)
-    equations = NormalEquations(FRAMES, SIZE, SHARED)
-    jacobian, by_shared = rng.normal(size=(FRAMES, ROWS, SIZE)), rng.normal(size=(FRAMES, ROWS, SHARED))
-    rows, right = [], []
-    for stencil, weight in (((1.0,), 2.0), ((1.0, -2.0, 1.0), 0.5), ((-1.0, 1.0), 3.0)):
-        residual = rng.normal(size=(FRAMES - len(stencil) + 1, ROWS))
-        equations.add(residual, jacobian, by_shared if with_shared else None, weight, stencil)
-        for t in range(len(residual)):
-            row = np.zeros((ROWS, FRAMES * SIZE + SHARED))
-            for k, c in enumerate(stencil):
-                row[:, (t + k) * SIZE : (t + k + 1) * SIZE] += c * jacobian[t + k]
-                row[:, FRAMES * SIZE :] += c * by_shared[t + k] * with_shared
-            rows.append(np.sqrt(weight) * row)
-            right.append(np.sqrt(weight) * residual[t])
-    own = rng.normal(size=(SHARED, SHARED)) + 3 * np.eye(SHARED)
-    offset = rng.normal(size=SHARED)
+def _random(frames: int, unknowns: int, shared: int) -> tuple[NormalEquations, np.ndarray, np.ndarray]:
+    """Residuals of one, two and three frames, and the same problem densely: J [rows, T n + K], r [rows]."""
+    rng = np.random.default_rng(frames)
+    equations, rows, values = NormalEquations(frames, unknowns, shared), [], []
+    for reach in (1, 2, 3):
+        residuals = rng.normal(size=(max(frames + 1 - reach, 0), ROWS))
+        jacobians = [rng.normal(size=(len(residuals), ROWS, unknowns)) for _ in range(reach)]
+        by_shared = rng.normal(size=(len(residuals), ROWS, shared)) if reach != 2 else None
+        equations.add(residuals, jacobians, by_shared)
+        for t in range(len(residuals)):
+            row = np.zeros((ROWS, frames * unknowns + shared))
+            for i, jacobian in enumerate(jacobians):
+                row[:, (t + i) * unknowns : (t + i + 1) * unknowns] = jacobian[t]
+            if by_shared is not None:
+                row[:, frames * unknowns :] = by_shared[t]
+            rows.append(row)
+            values.append(residuals[t])
+    own, offset = rng.normal(size=(shared, shared)) + 3 * np.eye(shared), rng.normal(size=shared)
     equations.add_shared(offset, own)
-    rows.append(np.concatenate((np.zeros((SHARED, FRAMES * SIZE)), own), 1))
-    right.append(offset)
-    expected = np.linalg.lstsq(np.concatenate(rows), -np.concatenate(right), rcond=None)[0]
-    change, shared = equations.solve(0.0)
-    np.testing.assert_allclose(np.append(change.ravel(), shared), expected, atol=1e-6)
+    rows.append(np.concatenate((np.zeros((shared, frames * unknowns)), own), 1))
+    values.append(offset)
+    return equations, np.concatenate(rows), np.concatenate(values)
+
+
+@pytest.mark.parametrize("shared", [0, SHARED])
+@pytest.mark.parametrize(("frames", "unknowns"), [(1, 6), (2, 6), (3, 4), (9, 6), (5, 1)])
+def test_the_step_is_the_dense_one(frames: int, unknowns: int, shared: int) -> None:
+    equations, jacobian, residuals = _random(frames, unknowns, shared)
+    size = frames * unknowns
+    gradient, hessian = jacobian.T @ residuals, jacobian.T @ jacobian
+    np.testing.assert_allclose(equations.gradient.ravel(), gradient[:size], atol=1e-9)
+    np.testing.assert_allclose(equations.shared_gradient, gradient[size:], atol=1e-9)
+    assert np.isclose(equations.cost, 0.5 * residuals @ residuals)
+    added = np.diag(1.0 + np.arange(unknowns))
+    absolute = np.zeros_like(hessian)
+    absolute[:size, :size] = np.kron(np.eye(frames), added)
+    for damping, grown in ((added, absolute), (0.3, 0.3 * np.diag(np.diag(hessian)))):
+        expected = -np.linalg.solve(hessian + grown, gradient)
+        found = np.concatenate([part.ravel() for part in equations.step(damping)])
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_one_jacobian_may_serve_all_frames() -> None:
+    rng = np.random.default_rng(0)
+    one, each = NormalEquations(6, 4), NormalEquations(6, 4)
+    residuals, jacobian = rng.normal(size=(5, ROWS)), rng.normal(size=(1, ROWS, 4))
+    one.add(residuals, [jacobian, -jacobian])
+    each.add(residuals, [np.repeat(jacobian, 5, 0), -np.repeat(jacobian, 5, 0)])
+    np.testing.assert_allclose(one.blocks, each.blocks, atol=1e-12)
+    np.testing.assert_allclose(one.gradient, each.gradient, atol=1e-12)
 
 
 def test_damping_shortens_the_step() -> None:
     rng = np.random.default_rng(1)
-    equations = NormalEquations(FRAMES, SIZE, SHARED)
-    equations.add(rng.normal(size=(FRAMES, ROWS)), rng.normal(size=(FRAMES, ROWS, SIZE)), None)
+    equations = NormalEquations(6, 4, SHARED)
+    equations.add(rng.normal(size=(6, ROWS)), [rng.normal(size=(6, ROWS, 4))])
     equations.add_shared(np.ones(SHARED), np.eye(SHARED))
-    steps = [np.linalg.norm(equations.solve(damping)[0]) for damping in (0.0, 1.0, 100.0)]
+    steps = [np.linalg.norm(equations.step(damping)[0]) for damping in (0.0, 1.0, 100.0)]
     assert steps[0] > steps[1] > steps[2]
-    np.testing.assert_allclose(equations.solve(1.0)[1], -0.5, atol=1e-6)
+    np.testing.assert_allclose(equations.step(1.0)[1], -0.5, atol=1e-6)
+
+
+def test_what_is_not_positive_definite_is_refused() -> None:
+    with pytest.raises(np.linalg.LinAlgError):
+        NormalEquations(3, 2).step(np.zeros((2, 2)))

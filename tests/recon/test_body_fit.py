@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recon.banded import NormalEquations
 from recon.body_fit import BodyFit, BodyFitConfig, fit_body, ground_body
 from recon.body_points import SCALE_GROUPS, SOLE_NAMES, BodyTemplate, landmarks_of
 from recon.body_solver import SHARED, BodyProblem, BodyState, FitWeights, Observations
@@ -145,8 +146,6 @@ def _problem(truth: Motion, template: BodyTemplate, camera: Camera) -> tuple[Bod
 def test_the_normal_equations_hold_the_costs_gradient(truth: Motion, template: BodyTemplate, camera: Camera) -> None:
     """Against central differences of the cost, for joints, root, sizes, floor and focal length."""
     problem, state = _problem(truth, template, camera)
-    from recon.banded import NormalEquations
-
     equations = NormalEquations(5, 3 + 3 * len(problem.free), SHARED)
     smooth_only = [term for term in problem.terms(state, True) if term.name != "smooth"]
     for term in smooth_only:

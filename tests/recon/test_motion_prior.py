@@ -1,6 +1,6 @@
 import numpy as np
 
-from recon.block_banded import NormalEquations
+from recon.banded import NormalEquations
 from recon.motion_prior import MotionPrior, add_motion
 from sim import rotations
 
@@ -13,7 +13,7 @@ def _path(frames: int = 6) -> tuple[np.ndarray, np.ndarray]:
 
 
 def evaluate(prior: MotionPrior, position: np.ndarray, rotation: np.ndarray, fps: float) -> NormalEquations:
-    equations = NormalEquations.zeros(len(position), 6)
+    equations = NormalEquations(len(position), 6)
     add_motion(equations, prior, position, rotation, fps)
     return equations
 
@@ -52,5 +52,5 @@ def test_one_step_solves_what_is_quadratic() -> None:
     held = np.zeros((6, 6, 6))
     held[[0, -1]] = 1e9 * np.eye(6)
     held[:, 3:, 3:] += np.eye(3)
-    moved = position + found.step(held)[:, :3]
+    moved = position + found.step(held)[0][:, :3]
     np.testing.assert_allclose(moved, np.arange(6)[:, None] * np.ones(3), atol=1e-6)

@@ -21,7 +21,7 @@ class PpoConfig:
         epochs: passes over the samples of an update.
         learning_rate: of Adam, at the start.
         desired_kl: the learning rate is cut or raised by half after an update whose divergence between old and new
-            policy was more than twice or less than half of this; 0 keeps it constant. With 63 actions a constant rate
+            policy was more than twice or less than half of this; 0 keeps it constant. With 69 actions a constant rate
             that suits one phase of learning lets the policy jump (KL > 1) in another.
         gamma, gae_lambda: discount, and lambda of generalised advantage estimation.
         clip_range: of the probability ratio.

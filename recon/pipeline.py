@@ -137,6 +137,7 @@ def _report(prepared: Preprocessed, solved: Solved, motion: Motion, notes: list[
         "seconds": solved.seconds,
         "contact_mm": {stage: _number(value) for stage, value in solved.contact_mm.items()},
         "image_residual_px": _median(poses.image_residuals),
+        "final_image_residual_px": _median(_image_residuals(prepared, motion)),
         "contact_residual_mm": _median(1e3 * poses.contact_residuals),
         "frames_determined": int(poses.solved.sum()),
         "frames_without_points": int(poses.interpolated.sum()),
@@ -144,6 +145,14 @@ def _report(prepared: Preprocessed, solved: Solved, motion: Motion, notes: list[
         "deepest_mm": sunk.max_mm,
         "messages": [*prepared.notes, *poses.messages, *notes],
     }
+
+
+def _image_residuals(prepared: Preprocessed, motion: Motion) -> np.ndarray:
+    """Pixels [T, P] between image points and where the finished motion has them; NaN where not visible."""
+    points, item = prepared.annotations.image_points, motion.objects[0]
+    at = rotations.rotate(item.rotation_w[:, None], points.points_b[None]) + item.position_w[:, None]
+    apart: np.ndarray = np.linalg.norm(prepared.camera.project_world(at) - points.pixels, axis=-1)
+    return apart
 
 
 def _median(values: np.ndarray) -> float | None:

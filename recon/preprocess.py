@@ -276,10 +276,10 @@ def _tracked(work: _Work, images: Sequence[np.ndarray], annotations: Annotations
     if not annotations.image_points.visible.any():
         return annotations
     work.on_stage("tracks")
-    path = work.folder / "tracked.json"
-    inputs = (to_json(annotations), work.config.cotracker, masks is not None)
-    if work.is_done("tracks", path, *inputs):
-        work.sources["tracks"] = "as before"
+    path, marker = work.folder / "tracked.json", work.folder / "tracks.json"
+    inputs = (to_json(annotations), work.config.cotracker, work.config.sam2, masks is not None)
+    if work.is_done("tracks", path, *inputs) and marker.exists():
+        work.sources["tracks"] = json.loads(marker.read_text(encoding="utf-8"))["source"]
         return Annotations.load(path, None, annotations.num_frames)
     tracker: PointTracker = CoTracker(work.config.cotracker) if work.config.cotracker else LucasKanade()
     points, tracks = track_image_points(
@@ -287,6 +287,7 @@ def _tracked(work: _Work, images: Sequence[np.ndarray], annotations: Annotations
     )
     tracked = dataclasses.replace(annotations, image_points=points)
     tracked.save(path)
+    write_json(marker, {"source": tracks.source})
     work.done("tracks", *inputs)
     work.sources["tracks"] = tracks.source
     return tracked

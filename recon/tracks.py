@@ -288,15 +288,17 @@ def _peak(scores: np.ndarray, at: int) -> float:
 
 def track_image_points(
     images: Sequence[np.ndarray], points: ImagePoints, tracker: PointTracker | None = None,
-    masks: np.ndarray | None = None,
+    masks: np.ndarray | None = None, max_slip: float = 6.0,
 ) -> tuple[ImagePoints, Tracks]:  # fmt: skip
     """Fill in the frames between a person's clicks: every visible pixel of `points` is one click and stays as it is.
 
-    Elsewhere a point is where the track of the click that is nearest in time sees it.
+    Elsewhere a point is where the track of the click that is nearest in time sees it. Between two clicks, the tracks of
+    both tell how far either has slipped, in proportion to the frames since its click: too far counts as not visible.
 
     Args:
         images: [T] images of the clip, T that of `points`.
         points: the clicks; tracker: `LucasKanade` unless told; masks: as in `PointTracker`.
+        max_slip: px.
 
     Returns the completed points and, per point rather than per click, the tracks. Raises as `PointTracker`.
     """
@@ -314,6 +316,20 @@ def track_image_points(
         nearest = own[away.argmin(1)]
         pixels[:, point] = tracks.pixels[frames[:, 0], nearest]
         confidence[:, point] = tracks.confidence[frames[:, 0], nearest]
+        confidence[_slip(tracks, own, clicked[own]) > max_slip, point] = 0.0
     visible = confidence > 0
     merged = Tracks(pixels, visible, confidence, tracks.source)
     return dataclasses.replace(points, pixels=pixels, visible=visible), merged
+
+
+def _slip(tracks: Tracks, own: np.ndarray, clicked: np.ndarray) -> np.ndarray:
+    """[T] px: how far a point's track has slipped, by two of its tracks `own` [K], from frames `clicked` (sorted)."""
+    frames = np.arange(len(tracks.visible))
+    after = np.searchsorted(clicked, frames)
+    between = (after > 0) & (after < len(clicked))
+    before, after = np.maximum(after - 1, 0), np.minimum(after, len(clicked) - 1)
+    both = between & tracks.visible[frames, own[before]] & tracks.visible[frames, own[after]]
+    apart = np.linalg.norm(tracks.pixels[frames, own[before]] - tracks.pixels[frames, own[after]], axis=-1)
+    since = np.minimum(frames - clicked[before], clicked[after] - frames)
+    slipped = apart * since / np.maximum(clicked[after] - clicked[before], 1)
+    return np.where(both, slipped, 0.0)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from recon.annotations import ImagePoints
-from recon.tracks import CoTracker, LucasKanade, LucasKanadeConfig, Queries, track_image_points
+from recon.tracks import CoTracker, LucasKanade, LucasKanadeConfig, Queries, Tracks, track_image_points
 from sim.errors import MissingDependencyError, ReconstructionError
 
 PATH = np.stack((20 + 2.3 * np.arange(24), 30 + 8 * np.sin(np.arange(24) / 4)), -1)
@@ -107,3 +107,26 @@ def test_impossible_queries_are_named(
 def test_cotracker_says_how_to_install_it() -> None:
     with pytest.raises(MissingDependencyError, match=r"pip install git\+https"):
         CoTracker("nowhere")
+
+
+class _Drifting:
+    """Every track slides 2 px to the right in each frame away from its click; the truth stands still."""
+
+    source = "drifting"
+
+    def __call__(self, images: Sequence[np.ndarray], queries: Queries, masks: np.ndarray | None = None) -> Tracks:
+        away = np.abs(np.arange(len(images))[:, None] - queries.frames)
+        pixels = queries.pixels + np.stack([2.0 * (np.arange(len(images))[:, None] - queries.frames), 0 * away], -1)
+        ones = np.ones(away.shape)
+        return Tracks(pixels, ones > 0, ones, self.source)
+
+
+def test_frames_between_clicks_whose_tracks_disagree_are_left_out() -> None:
+    """Clicks 20 frames apart: tracks differ by 40 px everywhere, so 2 px slip per frame since the nearer click."""
+    pixels = np.full((31, 1, 2), np.nan)
+    pixels[[0, 20], 0] = [50.0, 50.0]
+    points = ImagePoints(np.zeros((1, 3)), pixels, np.isfinite(pixels).all(-1), np.array([-1]))
+    found, _ = track_image_points([np.zeros((8, 8, 3), np.uint8)] * 31, points, _Drifting(), max_slip=6.0)
+    hidden = np.flatnonzero(~found.visible[:, 0])
+    assert hidden.tolist() == list(range(4, 17))  # 3 frames x 2 px are allowed; after the last click nothing can tell
+    assert np.array_equal(found.pixels[[0, 20], 0], [[50.0, 50.0]] * 2)

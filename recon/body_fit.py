@@ -3,8 +3,8 @@
 1. A first pose by the directions of bones between 3D landmarks, a first place by the pixels (`recon.body_init`).
 2. One least-squares problem over the whole clip (`recon.body_solver`): pixels, 3D landmarks, pose prior, joint limits,
    smoothness, sizes of the bones (left and right alike).
-3. Which feet stand is read off the result; they are held still and on the floor, whose plane is sought along with the
-   body unless the camera's pose is known (`recon.grounding`). Twice.
+3. Which feet stand is read off the result; they are held still, and the floor's plane is sought along with the body
+   unless the camera's pose is known (`recon.grounding`). Twice, softly; then its slope is kept, soles are held to it.
 4. Fingers, where there are hand landmarks; relaxed ones elsewhere.
 
 One camera cannot tell a near small person from a far tall one, and the metres of 3D landmarks are of nobody in
@@ -25,7 +25,7 @@ from recon import grounding
 from recon.body_hands import finger_joints, finger_rotations
 from recon.body_init import LIMB_LANDMARKS, TRUNK_LANDMARKS, fill_gaps, initial_rotations, root_in_camera
 from recon.body_points import ANCHORS, SCALE_GROUPS, BodyTemplate, PointModel
-from recon.body_solver import BodyProblem, BodyState, FitWeights, Observations, minimise
+from recon.body_solver import BodyProblem, BodyState, FitWeights, Observations, Seek, minimise
 from recon.camera import Camera, default_intrinsics
 from recon.grounding import ContactConfig, Floor
 from recon.landmarks import BODY_NAMES, Landmarks
@@ -48,7 +48,8 @@ class BodyFitConfig:
             `keep` believes its pose in the world too (and has to, where it moves).
         focal: `keep`, or `search` within some 20 % (only perspective in the person's own body tells it: weak).
         min_confidence: landmarks below it count as missing.
-        steps: of Levenberg-Marquardt: before contacts are known, after, and after they are found anew.
+        steps: of Levenberg-Marquardt: before contacts are known; while the floor's slope is sought, twice, with
+            contacts found anew; and with that slope kept.
         weights: of the terms; contact: when a foot stands.
     """
 
@@ -56,7 +57,7 @@ class BodyFitConfig:
     camera_pose: Literal["estimate", "keep"] = "estimate"
     focal: Literal["keep", "search"] = "keep"
     min_confidence: float = 0.1
-    steps: tuple[int, int, int] = (12, 8, 6)
+    steps: tuple[int, int, int, int] = (12, 6, 4, 6)
     weights: FitWeights = field(default_factory=FitWeights)
     contact: ContactConfig = field(default_factory=ContactConfig)
 
@@ -122,14 +123,22 @@ def fit_body(
         camera = _level(camera, np.where(weight[..., None] > 0, landmarks.points_m, np.nan), landmarks.names)
     state = _start(landmarks, weight, camera, template, prior)
     keep = config.camera_pose == "keep"
+    stages: tuple[Seek, ...] = ("nothing", *(("nothing",) * 3 if keep else ("plane", "plane", "height")))
     standing: np.ndarray | None = None
-    for steps in config.steps:
+    for steps, seek in zip(config.steps, stages, strict=True):
+        if seek == "height":
+            state = _level_floor(state)
         seen = _observations(landmarks, weight, state.camera, fps)
-        problem = BodyProblem(template, seen, problem_weights, prior, contacts=standing, fixed_floor=keep)
+        problem = BodyProblem(template, seen, problem_weights, prior, contacts=standing, seek=seek)
         state = minimise(problem, state, steps)
         costs = problem.costs(state)
-        state, standing = _ground(state, template, fps, keep, config.contact, found=standing is not None)
+        if not keep and standing is None:
+            height = grounding.floor_height(_soles(state, template), fps)
+            state = dataclasses.replace(state, floor=Floor(np.zeros(2), height))
+        standing = grounding.detect_contacts(state.floor.over(_soles(state, template)), fps, config.contact)
     assert standing is not None
+    if not keep:
+        state = _level_floor(state)
     subject = template.scaled(state.log_scales)
     state = dataclasses.replace(state, rotations_b=_hands(state.rotations_b, every, subject, prior, fps))
     motion = Motion(
@@ -155,7 +164,7 @@ def ground_body(motion: Motion, camera: Camera, contact: ContactConfig | None = 
     shift = np.array([0.0, 0.0, grounding.floor_height(_soles(state, template), motion.fps)])
     camera = dataclasses.replace(camera, position_w=camera.position_w - shift)
     state = dataclasses.replace(state, root_w=motion.root_position_w - shift, camera=camera)
-    standing = grounding.detect_contacts(_soles(state, template), motion.fps, 0.0, contact)
+    standing = grounding.detect_contacts(_soles(state, template), motion.fps, contact)
     objects = tuple(dataclasses.replace(item, position_w=item.position_w - shift) for item in motion.objects)
     grounded = motion.replace(
         root_position_w=state.root_w, objects=objects, source=f"{motion.source}; put on the floor"
@@ -277,15 +286,10 @@ def _observations(landmarks: Landmarks, weight: np.ndarray, camera: Camera, fps:
     )  # fmt: skip
 
 
-def _ground(
-    state: BodyState, template: BodyTemplate, fps: float, keep: bool, config: ContactConfig, *, found: bool
-) -> tuple[BodyState, np.ndarray]:
-    """Turn the world so that the floor is z = 0, and read off which soles stand."""
-    if not keep:
-        floor = state.floor if found else Floor(np.zeros(2), grounding.floor_height(_soles(state, template), fps))
-        camera, q, root = grounding.onto_floor(floor, state.camera, state.rotations_b, state.root_w)
-        state = dataclasses.replace(state, camera=camera, rotations_b=q, root_w=root, floor=Floor(np.zeros(2), 0.0))
-    return state, grounding.detect_contacts(_soles(state, template), fps, 0.0, config)
+def _level_floor(state: BodyState) -> BodyState:
+    """With the world turned and shifted so that the floor is z = 0."""
+    camera, q, root = grounding.onto_floor(state.floor, state.camera, state.rotations_b, state.root_w)
+    return dataclasses.replace(state, camera=camera, rotations_b=q, root_w=root, floor=Floor(np.zeros(2), 0.0))
 
 
 def _soles(state: BodyState, template: BodyTemplate) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -37,10 +38,12 @@ class FitWeights:
         limit: sine of the angle by which knees and elbows bend the wrong way.
         acceleration: of points of the body, m/s^2.
         contact_speed: of a sole that stands, m/s.
-        floor_m: of a standing sole's height, m.
+        floor_m: of a standing sole's height over a plane that is known, m.
+        stand_m: of a foot's height over a plane that is sought, m, a whole stand being one observation; sole_m: of
+            soles against their foot, all stands of the clip being one (`stands`).
         sink_m: of a sole under the floor, m.
         size: log of the body's size; proportion: log of one bone group against the others.
-        slope: of the floor against the first guess of level, rad.
+        roll, pitch: of the camera against the first guess, rad (what `grounding.upright` leaves open).
         log_focal: 0 keeps the focal length.
         knee: multiple of a standard deviation from which on landmarks and accelerations count as outliers.
     """
@@ -52,10 +55,13 @@ class FitWeights:
     acceleration: float = 6.0
     contact_speed: float = 0.03
     floor_m: float = 0.005
+    stand_m: float = 0.03
+    sole_m: float = 0.04
     sink_m: float = 0.01
     size: float = 0.06
     proportion: float = 0.06
-    slope: float = 0.1
+    roll: float = 0.042
+    pitch: float = 0.094
     log_focal: float = 0.0
     knee: float = 3.0
 
@@ -137,6 +143,37 @@ class Term:
 
 
 _MARKERS = 0.1 * np.eye(3)[:2]
+Seek = Literal["plane", "height", "nothing"]
+
+
+def stands(contacts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What stands say of the floor's plane: each foot's place, and each sole's height against that of its foot.
+
+    The frames of a stand err alike, so a foot that stands is one observation, however long. How detectors see a foot
+    pitched is wrong in the same way all over a clip: all that is one observation more.
+
+    Args:
+        contacts: bool [T, 6], the soles that stand.
+
+    Returns:
+        [T, 8, 6], what gives those heights from the soles': two means, six differences; and their weights [T, 8].
+    """
+    soles = contacts.reshape(len(contacts), 2, 3)
+    mean = soles / np.maximum(soles.sum(-1, keepdims=True), 1)
+    means = (mean[:, :, None] * np.eye(2)[:, :, None]).reshape(-1, 2, 6)
+    differences = np.eye(6) - np.repeat(means, 3, axis=1)
+    standing = np.asarray(soles.any(-1))
+    number = max(_shares(standing).sum(), 1.0)
+    weight = np.concatenate((_shares(standing), _shares(contacts) / number), 1)
+    return np.concatenate((means, differences), 1), weight
+
+
+def _shares(contacts: np.ndarray) -> np.ndarray:
+    """Each frame's share of the stand that it belongs to: bool [T, S] -> [T, S], every stand's sum is 1."""
+    starts = contacts & ~np.pad(contacts, ((1, 0), (0, 0)))[:-1]
+    stand = np.cumsum(starts, axis=0) + (len(contacts) + 1) * np.arange(contacts.shape[1])  # numbers differ by column
+    _, index, count = np.unique(np.where(contacts, stand, 0), return_inverse=True, return_counts=True)
+    return np.where(contacts, 1.0 / count[index.reshape(contacts.shape)], 0.0)
 
 
 class BodyProblem:
@@ -145,7 +182,7 @@ class BodyProblem:
     Args:
         template: subject before scaling; observations, weights, prior: see there.
         contacts: bool [T, 6], soles that stand; None leaves the floor out.
-        fixed_floor: the floor is known.
+        seek: what of the floor; a plane only gently draws the feet.
         free: joints that turn.
     """
 
@@ -157,11 +194,11 @@ class BodyProblem:
         prior: PosePrior,
         *,
         contacts: np.ndarray | None = None,
-        fixed_floor: bool = False,
+        seek: Seek = "plane",
         free: Sequence[int] = BODY_JOINTS,
     ) -> None:
         self.template, self.seen, self.weights, self.prior = template, observations, weights, prior
-        self.contacts, self.fixed_floor, self.free = contacts, fixed_floor, list(free)
+        self.contacts, self.seek, self.free = contacts, seek if contacts is not None else "nothing", list(free)
         self.axes = canonical_axes(template.offsets)
         self.landmarks = PointModel(template, *template.landmarks(observations.names), free=free)
         self.soles = PointModel(template, *template.soles(), free=free)
@@ -289,22 +326,34 @@ class BodyProblem:
         assert self.contacts is not None
         standing = self.contacts.astype(np.float64)
         step = self.weights.contact_speed / self.seen.fps
-        still = (points[1:] - points[:-1]) / step
-        over = points[..., 2] - points[..., :2] @ state.floor.slope - state.floor.height
-        sigma = np.where((over < 0) & ~self.contacts, self.weights.sink_m, self.weights.floor_m)
-        weight = np.where(self.contacts | (over < 0), 1.0, 0.0)
+        still = Term("still", (points[1:] - points[:-1]) / step, standing[1:] * standing[:-1], stencil=(-1.0, 1.0))
+        if by_frame is not None and by_shared is not None:
+            still = dataclasses.replace(still, jacobian=by_frame / step, by_shared=by_shared / step)
+        yield still
+        yield self._floor(state, points, by_frame, by_shared)
+
+    def _floor(
+        self, state: BodyState, points: np.ndarray, by_frame: np.ndarray | None, by_shared: np.ndarray | None
+    ) -> Term:
+        assert self.contacts is not None
+        slope, height = state.floor.slope, state.floor.height
+        if self.seek == "plane":
+            rows, weight = stands(self.contacts)
+            over = (rows @ (points[..., 2] - points[..., :2] @ slope - height)[..., None])[..., 0]
+            sigma = np.repeat([self.weights.stand_m, self.weights.sole_m], [2, 6])
+        else:
+            over = points[..., 2] - points[..., :2] @ slope - height
+            sigma = np.where((over < 0) & ~self.contacts, self.weights.sink_m, self.weights.floor_m)
+            weight = np.where(self.contacts | (over < 0), 1.0, 0.0)
         if by_frame is None or by_shared is None:
-            yield Term("still", still, standing[1:] * standing[:-1])
-            yield Term("floor", (over / sigma)[..., None], weight)
-            return
-        yield Term("still", still, standing[1:] * standing[:-1], by_frame / step, by_shared / step, (-1.0, 1.0))
-        normal = np.array([-state.floor.slope[0], -state.floor.slope[1], 1.0])
-        shared = normal @ by_shared
+            return Term("floor", (over / sigma)[..., None], weight)
+        normal = np.array([-slope[0], -slope[1], 1.0])
+        own, shared = normal @ by_frame, normal @ by_shared
         shared[..., SLOPE], shared[..., HEIGHT] = -points[..., :2], -1.0
-        yield Term(
-            "floor", (over / sigma)[..., None], weight,
-            (normal @ by_frame / sigma[..., None])[..., None, :], (shared / sigma[..., None])[..., None, :],
-        )  # fmt: skip
+        if self.seek == "plane":
+            own, shared = rows @ own, rows @ shared
+        own, shared = ((slope / sigma[..., None])[..., None, :] for slope in (own, shared))
+        return Term("floor", (over / sigma)[..., None], weight, own, shared)
 
     def _shared_residual(self, state: BodyState) -> tuple[np.ndarray, np.ndarray]:
         """Size and proportions, level floor; what is kept is held by a tiny deviation."""
@@ -313,13 +362,12 @@ class BodyProblem:
         whiten = np.linalg.cholesky(np.linalg.inv(covariance)).T
         jacobian = np.zeros((SHARED, SHARED))
         jacobian[:GROUPS, :GROUPS] = whiten
-        slope = w.slope if self.contacts is not None and not self.fixed_floor else 1e-5
-        jacobian[SLOPE, SLOPE] = np.eye(2) / slope
-        jacobian[HEIGHT, HEIGHT] = 1e-3 if self.contacts is not None and not self.fixed_floor else 1e5
+        jacobian[SLOPE, SLOPE] = np.diag((1.0 / w.roll, 1.0 / w.pitch)) if self.seek == "plane" else 1e5 * np.eye(2)
+        jacobian[HEIGHT, HEIGHT] = 1e5 if self.seek == "nothing" else 1e-3
         jacobian[FOCAL, FOCAL] = 1.0 / w.log_focal if w.log_focal > 0 else 1e5
         now = np.concatenate((state.log_scales, np.zeros(2), [0.0, 0.0]))
-        if slope > 1e-4:
-            now[SLOPE] = state.floor.slope
+        if self.seek == "plane":
+            now[SLOPE] = state.floor.slope  # the world is level by the first guess, with the camera looking along y
         now[FOCAL] = np.log(state.camera.intrinsics[0, 0] / self._focal(state))
         return jacobian @ now, jacobian
 

@@ -1,7 +1,7 @@
 """Which way is up, where the floor is, and which feet stand on it.
 
-A camera that stands still gives no gravity. Two things do: people are upright most of the time, and their standing feet
-lie in one plane. `upright` makes a first guess from the first (with what is known of cameras: they are seldom rolled),
+A camera that stands still gives no gravity. Two things do: people keep their balance, and their standing feet lie in
+one plane. `upright` makes a first guess from the first (with what is known of cameras: they are seldom rolled),
 the solver of `recon.body_fit` refines plane and body together, and `onto_floor` turns and shifts the result so that the
 floor is z = 0.
 """
@@ -17,10 +17,15 @@ from recon.camera import Camera
 from sim import rotations
 from sim.skeleton import JOINT_INDEX
 
-_ROLL_TRUST, _PITCH_TRUST = 0.2, 0.6
-"""How far the body's lean is believed against a level, unrolled camera: (d body)^-2 over the sum with (d camera)^-2.
-Sideways 6 against 3 degrees. Towards the camera 10 against 12: detectors' depths lean by that much (seen on a juggler
-who stands straight), and phones and tripods are pitched."""
+_ROLL_TRUST, _PITCH_TRUST = 0.36, 0.8
+"""How far the body's balance is believed against a level, unrolled camera: (d body)^-2 over the sum with (d camera)^-2.
+Balance tells up to 4 degrees (20 recorded clips of a second or three). Sideways 4 against 3 degrees. Towards the camera
+6 against 12: detectors' depths lean (by 5 degrees, seen on a juggler), and phones and tripods are pitched."""
+_MASSES = {
+    "ear": 0.07, "shoulder": 0.27, "hip": 0.36, "elbow": 0.04, "wrist": 0.03, "knee": 0.16, "ankle": 0.07,
+}  # fmt: skip
+"""Shares of the body's mass by pairs of landmarks: segments' masses (de Leva 1996, table 4, mean of both sexes) divided
+between their ends so that centres of mass stay where they are."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +46,22 @@ class ContactConfig:
 def upright(points_c: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """Up in camera axes, unit [3], from landmarks [T, L, 3] in camera axes; NaN landmarks are left out.
 
-    The mean direction from the ankles to the shoulders, over the frames in which the body is stretched most.
+    Whoever stands keeps the centre of mass over the feet, however bent: the median direction from the feet to it, over
+    the frames in which it is farthest from them.
     """
 
     def middle(part: str) -> np.ndarray:
         rows = [points_c[:, names.index(f"{side}_{part}")] for side in ("left", "right")]
         return np.asarray(0.5 * (rows[0] + rows[1]))
 
-    along = middle("shoulder") - middle("ankle")
+    parts = [part for part in _MASSES if f"left_{part}" in names and f"right_{part}" in names]
+    places = np.stack([middle(part) for part in parts])
+    mass = np.array([_MASSES[part] for part in parts])[:, None] * np.isfinite(places).all(-1)
+    feet = [middle(part) for part in ("heel", "foot_index") if f"left_{part}" in names and f"right_{part}" in names]
+    below = np.mean(feet, axis=0) if len(feet) == 2 else middle("ankle")
+    known = mass.sum(0) > 0.8
+    mass = mass / np.maximum(mass.sum(0), 1e-9)
+    along = ((mass[..., None] * np.nan_to_num(places)).sum(0) - below)[known]
     along = along[np.isfinite(along).all(-1)]
     if not len(along):
         return np.array([0.0, -1.0, 0.0])
@@ -70,16 +83,13 @@ def camera_rotation(up_c: np.ndarray) -> np.ndarray:
     return turned
 
 
-def detect_contacts(soles_w: np.ndarray, fps: float, floor: float, config: ContactConfig | None = None) -> np.ndarray:
-    """Which points of the soles stand still near the floor: [T, 6, 3] m, z up -> bool [T, 6].
-
-    floor: m, its height.
-    """
+def detect_contacts(soles_w: np.ndarray, fps: float, config: ContactConfig | None = None) -> np.ndarray:
+    """Which points of the soles stand still near the floor z = 0: [T, 6, 3] m -> bool [T, 6]."""
     config = config or ContactConfig()
     window = max(1, round(fps / 15))
     smooth = uniform_filter1d(soles_w, 2 * window + 1, axis=0, mode="nearest")
     speed = np.linalg.norm(np.gradient(smooth, axis=0), axis=-1) * fps
-    standing = (speed < config.max_speed) & (smooth[..., 2] - floor < config.max_height)
+    standing = (speed < config.max_speed) & (smooth[..., 2] < config.max_height)
     span = np.ones((max(2, round(config.min_duration * fps)), 1), bool)
     closed = binary_closing(np.pad(standing, ((len(span), len(span)), (0, 0)), mode="edge"), span)
     found: np.ndarray = binary_opening(closed, span)[len(span) : -len(span)]
@@ -101,6 +111,11 @@ class Floor:
 
     slope: np.ndarray
     height: float
+
+    def over(self, points_w: np.ndarray) -> np.ndarray:
+        """Points with their height over the plane in place of z: [..., 3] m -> [..., 3] m."""
+        height = points_w[..., 2] - points_w[..., :2] @ self.slope - self.height
+        return np.concatenate((points_w[..., :2], height[..., None]), -1)
 
 
 def onto_floor(

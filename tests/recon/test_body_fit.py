@@ -7,7 +7,7 @@ import pytest
 from recon.banded import NormalEquations
 from recon.body_fit import BodyFit, BodyFitConfig, fit_body, ground_body
 from recon.body_points import SCALE_GROUPS, SOLE_NAMES, BodyTemplate, landmarks_of
-from recon.body_solver import SHARED, BodyProblem, BodyState, FitWeights, Observations
+from recon.body_solver import SHARED, BodyProblem, BodyState, FitWeights, Observations, Seek, stands
 from recon.camera import Camera
 from recon.grounding import Floor
 from recon.landmarks import BODY_NAMES, Landmarks
@@ -22,7 +22,9 @@ WIDTH, HEIGHT = 640, 480
 
 @pytest.fixture(scope="module")
 def truth(push_clip: Motion) -> Motion:
-    return push_clip.replace(objects=(), contacts=type(push_clip.contacts)(), contact_labels=None, object_contact=None)
+    return push_clip.slice(0, 20).replace(
+        objects=(), contacts=type(push_clip.contacts)(), contact_labels=None, object_contact=None
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def fitted(truth: Motion, template: BodyTemplate, camera: Camera) -> BodyFit:
     """3 px and 30 mm of noise, five frames without a person, a camera of which only the lens is known."""
     landmarks = noisy(landmarks_of(truth, camera, template), np.random.default_rng(0), 3.0, 0.03)
     pixels, points, confidence = (np.array(a) for a in (landmarks.pixels, landmarks.points_m, landmarks.confidence))
-    pixels[20:25], points[20:25], confidence[20:25] = np.nan, np.nan, 0.0
+    pixels[10:15], points[10:15], confidence[10:15] = np.nan, np.nan, 0.0
     landmarks = dataclasses.replace(landmarks, pixels=pixels, points_m=points, confidence=confidence)
     lens = dataclasses.replace(camera, rotation_w=np.array([1.0, 0, 0, 0]), position_w=np.zeros(3))
     return fit_body(landmarks, lens, fps=truth.fps)
@@ -72,8 +74,8 @@ def test_a_known_motion_comes_back(fitted: BodyFit, truth: Motion, camera: Camer
 
 
 def test_frames_without_a_person_are_flagged_and_filled(fitted: BodyFit, truth: Motion) -> None:
-    np.testing.assert_array_equal(np.flatnonzero(~fitted.observed), np.arange(20, 25))
-    assert np.isnan(fitted.pixel_error[20:25]).all()
+    np.testing.assert_array_equal(np.flatnonzero(~fitted.observed), np.arange(10, 15))
+    assert np.isnan(fitted.pixel_error[10:15]).all()
     speed = np.linalg.norm(np.diff(fitted.motion.root_position_w, axis=0), axis=-1) * truth.fps
     assert speed.max() < 1.0
 
@@ -98,6 +100,7 @@ def test_it_is_smooth_and_stands_on_the_floor(fitted: BodyFit, truth: Motion, ca
 def test_with_the_subjects_own_bones_and_the_camera_kept_it_is_closer(
     truth: Motion, template: BodyTemplate, camera: Camera
 ) -> None:
+    truth = truth.slice(0, 10)
     landmarks = noisy(landmarks_of(truth, camera, template), np.random.default_rng(1), 1.0, 0.01)
     config = BodyFitConfig(camera_pose="keep", height=template.height)
     fit = fit_body(landmarks, camera, config, fps=truth.fps, template=template)
@@ -124,7 +127,9 @@ def test_a_body_from_elsewhere_is_put_on_the_floor(truth: Motion, camera: Camera
     assert abs(soles[high.standing][:, 2]).mean() < 0.015
 
 
-def _problem(truth: Motion, template: BodyTemplate, camera: Camera) -> tuple[BodyProblem, BodyState]:
+def _problem(
+    truth: Motion, template: BodyTemplate, camera: Camera, seek: Seek = "plane"
+) -> tuple[BodyProblem, BodyState]:
     rng = np.random.default_rng(3)
     part = truth.slice(0, 5)
     landmarks = noisy(landmarks_of(part, camera, template), rng, 2.0, 0.02)
@@ -140,12 +145,15 @@ def _problem(truth: Motion, template: BodyTemplate, camera: Camera) -> tuple[Bod
         part.joint_rotations_b, part.root_position_w, 0.05 * rng.normal(size=len(SCALE_GROUPS)),
         Floor(np.array([0.02, -0.01]), -0.02), camera,
     )  # fmt: skip
-    return BodyProblem(template, seen, weights, load_pose_prior(), contacts=contacts), state
+    return BodyProblem(template, seen, weights, load_pose_prior(), contacts=contacts, seek=seek), state
 
 
-def test_the_normal_equations_hold_the_costs_gradient(truth: Motion, template: BodyTemplate, camera: Camera) -> None:
+@pytest.mark.parametrize("seek", ["plane", "height"])
+def test_the_normal_equations_hold_the_costs_gradient(
+    truth: Motion, template: BodyTemplate, camera: Camera, seek: Seek
+) -> None:
     """Against central differences of the cost, for joints, root, sizes, floor and focal length."""
-    problem, state = _problem(truth, template, camera)
+    problem, state = _problem(truth, template, camera, seek)
     equations = NormalEquations(5, 3 + 3 * len(problem.free), SHARED)
     smooth_only = [term for term in problem.terms(state, True) if term.name != "smooth"]
     for term in smooth_only:
@@ -153,13 +161,13 @@ def test_the_normal_equations_hold_the_costs_gradient(truth: Motion, template: B
     equations.add_shared(*problem._shared_residual(state))
 
     def cost(change: np.ndarray, shared: np.ndarray) -> float:
-        return problem.cost(problem.moved(state, change, shared)) - next(
-            term.total() for term in problem.terms(problem.moved(state, change, shared), False) if term.name == "smooth"
-        )
+        moved = problem.moved(state, change, shared)
+        terms = sum(term.total() for term in problem.terms(moved, False) if term.name != "smooth")
+        return terms + problem._shared_cost(moved)
 
     rng, h = np.random.default_rng(0), 1e-5
     shape = equations.gradient.shape
-    for _ in range(12):
+    for _ in range(8):
         direction = np.zeros(shape)
         direction[rng.integers(5), rng.integers(shape[1])] = h
         numeric = (cost(direction, np.zeros(SHARED)) - cost(-direction, np.zeros(SHARED))) / (2 * h)
@@ -170,6 +178,23 @@ def test_the_normal_equations_hold_the_costs_gradient(truth: Motion, template: B
         still = np.zeros(shape)
         numeric = (cost(still, direction) - cost(still, -direction)) / (2 * h)
         assert numeric == pytest.approx(equations.shared_gradient[column], rel=2e-3, abs=0.5)
+
+
+def test_a_stand_is_one_observation_however_long() -> None:
+    """Two left stands of 3 and 5 frames, the second on heel and toe alone; the right foot hovers."""
+    contacts = np.zeros((10, 6), bool)
+    contacts[:3, :3] = True
+    contacts[5:, [0, 2]] = True
+    rows, weight = stands(contacts)
+    np.testing.assert_allclose(weight[:3, 0], 1 / 3)
+    np.testing.assert_allclose(weight[5:, 0], 1 / 5)
+    assert weight[3:5].sum() == weight[:, 1].sum() == weight[:, 5:].sum() == 0.0
+    np.testing.assert_allclose(weight[:, 2:5].sum(0), [1.0, 0.5, 1.0])  # both stands together count once
+    heights = np.tile([3.0, 6.0, 9.0, 1.0, 1.0, 1.0], (10, 1))
+    said = (rows @ heights[..., None])[..., 0]
+    np.testing.assert_allclose(said[0, [0, 2, 3, 4]], [6.0, -3.0, 0.0, 3.0])
+    np.testing.assert_allclose(said[9, [0, 2, 4]], [6.0, -3.0, 3.0])
+    np.testing.assert_allclose((rows @ np.ones(6))[0, :5], [1.0, 0.0, 0.0, 0.0, 0.0], atol=1e-12)
 
 
 def _without(landmarks: Landmarks, **changes: Any) -> Landmarks:

@@ -22,18 +22,28 @@ def test_a_camera_that_looks_down_sees_up_leaning_away() -> None:
     pitch = np.radians(20)
     up = np.array([0.0, -np.cos(pitch), -np.sin(pitch)])
     points = np.zeros((10, 33, 3))
-    for part, height in (("shoulder", 1.4), ("ankle", 0.1)):
+    for part, height in (("shoulder", 1.4), ("hip", 0.9), ("knee", 0.5), ("ankle", 0.1)):
         for side in ("left", "right"):
             points[:, BODY_NAMES.index(f"{side}_{part}")] = height * up
     found = upright(points, BODY_NAMES)
-    # six tenths of the slope are believed, the rest is taken for a lean
-    np.testing.assert_allclose(found, rotations.normalize(up * [0.0, 1.0, 0.6]), atol=1e-12)
+    # eight tenths of the slope are believed, the rest is taken for a lean
+    np.testing.assert_allclose(found, rotations.normalize(up * [0.0, 1.0, 0.8]), atol=1e-12)
     assert found[0] == 0.0
     world = rotations.rotate(camera_rotation(up), up)
     np.testing.assert_allclose(world, [0.0, 0.0, 1.0], atol=1e-12)
     ahead = rotations.rotate(camera_rotation(up), np.array([0.0, 0.0, 1.0]))
     np.testing.assert_allclose(ahead, [0.0, np.cos(pitch), -np.sin(pitch)], atol=1e-12)
     np.testing.assert_array_equal(upright(np.full((4, 33, 3), np.nan), BODY_NAMES), [0.0, -1.0, 0.0])
+
+
+def test_who_bends_keeps_balance() -> None:
+    """Shoulders 0.4 m ahead, hips 0.3 m behind: 0.27 * 0.4 against 0.36 * 0.3. What is not seen is left out."""
+    points = np.full((4, 33, 3), np.nan)
+    level = ("hip", 0.9, -0.3), ("knee", 0.5, 0.0), ("ankle", 0.1, 0.0), ("heel", 0.0, -0.1), ("foot_index", 0.0, 0.1)
+    for part, height, ahead in (("shoulder", 1.3, 0.4), *level):
+        for side in ("left", "right"):
+            points[:, BODY_NAMES.index(f"{side}_{part}")] = [0.0, -height, -ahead]
+    np.testing.assert_allclose(upright(points, BODY_NAMES), [0.0, -1.0, 0.0], atol=1e-12)
 
 
 def _steps() -> np.ndarray:
@@ -49,13 +59,12 @@ def _steps() -> np.ndarray:
 
 def test_contacts_are_the_stands() -> None:
     soles = _steps()
-    soles[..., 2] += 0.2
-    found = detect_contacts(soles, 30.0, 0.2, ContactConfig())
+    found = detect_contacts(soles, 30.0, ContactConfig())
     assert found[:18, :3].all()
     assert found[33:, :3].all()
     assert not found[22:28, :3].any()
     assert not found[:, 3:].any()
-    assert floor_height(soles, 30.0) == pytest.approx(0.2, abs=0.005)
+    assert floor_height(soles + [0.0, 0.0, 0.2], 30.0) == pytest.approx(0.2, abs=0.005)
 
 
 def test_a_tilted_floor_becomes_level_and_the_picture_stays() -> None:

@@ -4,8 +4,8 @@ Landmarks are leaves of the skeleton's tree: fixed points in the frame of a join
 scale per group of bones (`SCALE_GROUPS`, left and right alike), which stretches the offsets of joints and leaves.
 
 Where MediaPipe's 33 body landmarks lie is the table `_LANDMARKS`. Sources: limb landmarks are joint centres, as Pose's
-documentation has them (https://developers.google.com/mediapipe/solutions/vision/pose_landmarker), and its hips and
-shoulders are compared with the skeleton's in `benchmarks/body_fit.py`; face, heel and toe points are read off the
+documentation has them (https://developers.google.com/mediapipe/solutions/vision/pose_landmarker), its hips a little
+above and outside the skeleton's by judgement, which nothing here measures; face, heel and toe points are read off the
 Anny body (`sim.body.anny`) fitted to the default subject; knuckles are the skeleton's own. Hand landmarks are joint
 centres, with finger tips beyond the last joint by the length of the distal phalanx (`sim.subject`).
 """

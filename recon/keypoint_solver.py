@@ -22,8 +22,10 @@ from recon.determinacy import contradictions, frame_rank, missing_points
 from recon.motion_prior import MotionPrior
 from recon.observations import Kernel, Linearization, Observations
 from recon.pose_search import Candidates
+from recon.rest import resting
 from sim import rotations
 from sim.errors import ReconstructionError
+from sim.geometry import Geometry, Primitive
 from sim.keypoints import KEYPOINTS
 
 _WEAK = 1e-2
@@ -94,6 +96,7 @@ def solve_object_poses(
     *,
     fps: float = 30.0,
     initial: tuple[np.ndarray, np.ndarray] | None = None,
+    geometry: Geometry | None = None,
 ) -> ObjectPoses:
     """The pose of an object in every frame.
 
@@ -103,6 +106,7 @@ def solve_object_poses(
         camera: standing still, or moving over T frames.
         fps: frames per second of the video, for the motion prior.
         initial: a first guess, positions [T, 3] m and rotations [T, 4], followed up beside the solver's own.
+        geometry: the object's shape: a sphere is not taken to rest at the top of its flight.
 
     Raises:
         ReconstructionError: no point at all; arrays that do not fit the annotations.
@@ -111,6 +115,7 @@ def solve_object_poses(
     _check(annotations, keypoints_w, camera, initial)
     observations = Observations.of(annotations, keypoints_w, camera, config.contact_sigma, config.image_sigma)
     static = annotations.is_static
+    ball = not static and isinstance(geometry, Primitive) and geometry.kind == "sphere"
     candidates = pose_search.search(observations, config.candidates, static)
     if initial is not None:
         candidates = _with_initial(observations, candidates, initial)
@@ -122,7 +127,7 @@ def solve_object_poses(
         path = _cheapest_path(candidates, costs, observations, config.prior or MotionPrior(), fps)
         position, rotation = _fill(path, observations.held)
         if config.prior is not None:
-            position, rotation = _refine_clip(observations, position, rotation, config, config.prior, fps)
+            position, rotation = _refine_clip(observations, position, rotation, config, config.prior, fps, ball)
     return _result(observations, position, rotation, config)
 
 
@@ -250,14 +255,16 @@ def _refine_clip(
     config: KeypointSolverConfig,
     prior: MotionPrior,
     fps: float,
+    ball: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Levenberg-Marquardt on the whole clip: eq. 3 of all frames plus the motion prior. [T, 3] m, [T, 4]."""
+    rest = None if prior.rest_speed is None else resting(o, prior.still, fps, ball)
 
     def equations(at: np.ndarray, turned: np.ndarray) -> NormalEquations:
         points = o.linearize(at[:, None], turned[:, None], config.kernel, config.kernel_threshold)
         clip = NormalEquations(len(at), 6)
         clip.add(points.residuals[:, 0], [points.rows[:, 0]], cost=float(points.cost.sum()))
-        motion_prior.add_motion(clip, prior, at, turned, fps)
+        motion_prior.add_motion(clip, prior, at, turned, fps, rest)
         return clip
 
     scale = np.diag(np.repeat([1.0, o.radius**2], 3))

@@ -93,7 +93,7 @@ def solve(
     timer = _Timer(on_stage)
     timer.begin(STAGES[0])
     keypoints_w = keypoint_positions(body.joint_positions_w, body.joint_rotations_w, keypoint_offsets(body.offsets))
-    poses = solve_object_poses(annotations, keypoints_w, camera, config.keypoints, fps=body.fps)
+    poses = solve_object_poses(annotations, keypoints_w, camera, config.keypoints, fps=body.fps, geometry=geometry)
     static = annotations.is_static
     item = MotionObject(name, geometry, poses.position_w, poses.rotation_w, is_static=static)
     motion = body.replace(objects=(item,), contacts=annotations.contacts)

@@ -10,16 +10,19 @@ The person's detector needs its weights once: python -m recon.assets
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import tyro
 
 from recon.pipeline import ReconstructConfig
 
 if TYPE_CHECKING:
+    from recon.annotations import Annotations
     from recon.session import Session
 
 
@@ -47,13 +50,9 @@ class Command:
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        from recon.annotations import Annotations
         from recon.pipeline import reconstruct
 
-        session = self._session()
-        points = None
-        if self.points is not None:
-            points = Annotations.load(self.points, session.mesh, session.num_frames, session.placement().scale)
+        session, points = self._prepared()
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("video")
@@ -74,20 +73,50 @@ class Command:
         ]
         sys.stdout.write("\n".join(lines) + "\n")
 
-    def _session(self) -> Session:
+    def _prepared(self) -> tuple[Session, Annotations | None]:
+        """The session, made or opened, and the points where given. What is made here goes again if they are wrong."""
+        from recon.annotations import Annotations
         from recon.session import Session
+        from sim.errors import AssetError, FormatError, TouchstoneError
+        from sim.meshes import read_mesh
+
+        folder = self.video if self.video.is_dir() else self.output or Path("sessions") / self.video.stem
+        if self.video.is_dir() or (folder.is_dir() and any(folder.iterdir())):
+            session, made = Session.open(folder), False
+            self._check_same_object(session)
+        else:
+            if self.object is None or self.points is None:
+                raise FormatError(f"{self.video}: a new session needs --object MESH and --points points.json")
+            mesh, name = read_mesh(self.object), self.object_name or self.object.stem
+            try:
+                session = Session.create(folder, self.video, mesh, scale=self.scale, object_name=name)
+            except AssetError as error:
+                raise AssetError(f"{self.object} (--scale {self.scale:g}): {error}") from error
+            made = True
+        if self.points is None:
+            return session, None
+        try:
+            scale = session.placement().scale
+            return session, Annotations.load(self.points, session.mesh, session.num_frames, object_scale=scale)
+        except TouchstoneError:
+            if made:
+                shutil.rmtree(folder)
+            raise
+
+    def _check_same_object(self, session: Session) -> None:
+        """Raise FormatError where another mesh than the session's is asked for: its points would mean nothing."""
         from sim.errors import FormatError
         from sim.meshes import read_mesh
 
-        if self.video.is_dir():
-            return Session.open(self.video)
-        folder = self.output or Path("sessions") / self.video.stem
-        if folder.is_dir() and any(folder.iterdir()):
-            return Session.open(folder)
-        if self.object is None or self.points is None:
-            raise FormatError(f"{self.video}: a new session needs --object MESH and --points points.json")
-        name = self.object_name or self.object.stem
-        return Session.create(folder, self.video, read_mesh(self.object), scale=self.scale, object_name=name)
+        if self.object is None:
+            return
+        asked, held = read_mesh(self.object), session.mesh
+        same = asked.faces.shape == held.faces.shape and np.allclose(asked.vertices, held.vertices, atol=1e-5)
+        if not same:
+            raise FormatError(
+                f"{session.folder}: this session holds another mesh than {self.object}; "
+                "leave --object out, or name a new folder with -o"
+            )
 
 
 def _mm(value: float | None) -> str:

@@ -21,15 +21,16 @@ import numpy as np
 from recon.annotations import Annotations, Target, to_json
 from recon.blaze import BlazeConfig, BlazeTracker
 from recon.body_fit import BodyFit, BodyFitConfig, fit_body
-from recon.camera import Camera, default_intrinsics
-from recon.landmarks import Landmarks, PersonDetection, detect_person
+from recon.camera import Camera
+from recon.intrinsics import clip_intrinsics
+from recon.landmarks import Landmarks, LandmarkTracker, PersonDetection, VitPoseTracker, detect_person
 from recon.mask_term import Masks
 from recon.masks import GrabCutFlow, Prior, Segmenter
 from recon.open4dhoi_motion import body_motion, result_camera
 from recon.sam2 import Sam2
 from recon.session import OWN, Session
 from recon.tracks import CoTracker, LucasKanade, PointTracker, track_image_points
-from recon.video import FRAME_NAME, extract_frames, select_frames
+from recon.video import FRAME_NAME, VideoInfo, extract_frames, select_frames
 from sim import subject
 from sim.errors import AnnotationError, ReconstructionError
 from sim.files import atomic_path, write_json
@@ -45,9 +46,11 @@ class PreprocessConfig:
 
     Attributes:
         first, end: frames of the video, end exclusive; the longest shot where neither is given.
-        focal_px: focal length in pixels; 0 takes sqrt(width^2 + height^2), as GVHMR does.
+        focal_px: focal length in pixels; 0 takes that of the video's metadata, else sqrt(width^2 + height^2), as GVHMR
+            does.
         masks: whether person and object are segmented (where the points file has clicks for them).
-        sam2, cotracker: folder of that model, which then segments, or follows points, instead of the defaults.
+        sam2, cotracker, vitpose: folder of that model, which then segments, follows points, or finds the body's joints
+            instead of the defaults.
         body_model: SMPL-X's model file, for the bones of a session's GVHMR result; average bones without it.
         person: the landmark detector. body: the fit of a body to its landmarks.
     """
@@ -58,6 +61,7 @@ class PreprocessConfig:
     masks: bool = True
     sam2: Path | None = None
     cotracker: Path | None = None
+    vitpose: Path | None = None
     body_model: Path | None = None
     person: BlazeConfig = field(default_factory=BlazeConfig)
     body: BodyFitConfig = field(default_factory=BodyFitConfig)
@@ -135,10 +139,29 @@ def preprocess(
     cut = annotations.cut(frames.start, frames.stop)
     if cut.is_empty:
         raise AnnotationError(f"no annotated point lies within frames {frames.start}:{frames.stop} of the video")
+    _check_inside(cut, frames.start, session.video)
     body, camera = _body(work, images)
     masks = _masks(work, images, cut) if config.masks else None
     tracked = _tracked(work, images, cut, masks)
     return Preprocessed(frames, images, body, camera, tracked, masks, work.sources, tuple(work.notes))
+
+
+def _check_inside(annotations: Annotations, start: int, video: VideoInfo) -> None:
+    """Raise AnnotationError for a point or click outside the image, before anything slow is done."""
+    points, size = annotations.image_points, np.array([video.width, video.height])
+    outside = points.visible & ((points.pixels < 0) | (points.pixels > size)).any(-1)
+    found = [(f"image_points: point {p}", t, points.pixels[t, p]) for t, p in np.argwhere(outside)]
+    found += [
+        (f"clicks: the one on the {click.target}", click.frame, np.array(click.pixel))
+        for click in annotations.clicks
+        if not (0 <= click.pixel[0] <= size[0] and 0 <= click.pixel[1] <= size[1])
+    ]
+    if found:
+        what, frame, (x, y) = found[0]
+        raise AnnotationError(
+            f"{what} in frame {frame + start} lies at ({x:g}, {y:g}), outside of the video's "
+            f"{video.width} x {video.height} pixels"
+        )
 
 
 class _Work:
@@ -165,7 +188,10 @@ class _Work:
         """The person in every frame: detected once in a call."""
         if self._detection is None:
             self.on_stage("person")
-            self._detection = detect_person(images, BlazeTracker(self.config.person))
+            tracker: LandmarkTracker = BlazeTracker(self.config.person)
+            if self.config.vitpose is not None:
+                tracker = VitPoseTracker(self.config.vitpose, tracker)
+            self._detection = detect_person(images, tracker)
         return self._detection
 
     def _digest(self, *inputs: Any) -> str:
@@ -200,20 +226,23 @@ def _body(work: _Work, images: Sequence[np.ndarray]) -> tuple[Motion, Camera]:
         chosen = slice(work.frames.start, work.frames.stop)
         return motion.slice(chosen.start, chosen.stop), camera.frames(chosen)
     path = work.folder / "body.npz"
-    inputs = (config.person, config.body, config.focal_px, config.body_model)
+    intrinsics = clip_intrinsics(info, focal=config.focal_px or None)
+    inputs = (config.person, config.vitpose, config.body, intrinsics.matrix.tolist(), config.body_model)
     if work.is_done("body", path, *inputs) and (work.folder / "camera.json").exists():
         body, camera = Motion.load(path), load_camera(work.folder / "camera.json")
     else:
         landmarks = work.person(images).landmarks
         work.on_stage("body")
-        fit = fit_body(landmarks, _intrinsics(info.width, info.height, config.focal_px), config.body, fps=info.fps)
+        # any place will do: the fit takes the intrinsics alone and finds where the camera stands
+        unplaced = Camera.look_at(np.zeros(3), np.array([1.0, 0.0, 0.0]), info.width, info.height, intrinsics.matrix)
+        fit = fit_body(landmarks, unplaced, config.body, fps=info.fps)
         body, camera = fit.motion, fit.camera
         save_landmarks(work.folder / "landmarks.npz", landmarks)
         body.save(path)
         save_camera(work.folder / "camera.json", camera)
         work.done("body", *inputs)
         _note_gaps(work, fit)
-    work.sources["body"] = body.source
+    work.sources["body"], work.sources["focal length"] = body.source, intrinsics.source
     return body, camera
 
 
@@ -221,14 +250,6 @@ def _note_gaps(work: _Work, fit: BodyFit) -> None:
     unseen = int((~fit.observed).sum())
     if unseen:
         work.notes.append(f"body: nobody was seen in {unseen} of {len(fit.observed)} frames; those are interpolated")
-
-
-def _intrinsics(width: int, height: int, focal: float) -> Camera:
-    """A camera that looks along +x; only its intrinsics are used."""
-    matrix = default_intrinsics(width, height)
-    if focal:
-        matrix[0, 0] = matrix[1, 1] = focal
-    return Camera.look_at(np.zeros(3), np.array([1.0, 0.0, 0.0]), width, height, matrix)
 
 
 def _masks(work: _Work, images: Sequence[np.ndarray], annotations: Annotations) -> Masks | None:

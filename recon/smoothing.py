@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -54,12 +55,15 @@ class SmoothingConfig:
             0.25 twice, box of 7 frames) end at about 1.5 Hz at 30 frames a second.
         order: of the Butterworth filter, run forth and back, so that nothing is delayed.
         hold_contacts: turn limbs afterwards so that keypoints are again where they were on the object.
+        impact_frames: contacts that last no longer than this are impacts (a kick, a bounce), where velocity leaps: the
+            path of the object is smoothed on either side by itself. 0 smooths through them.
     """
 
     body_hertz: float = 6.0
     object_hertz: float = 4.0
     order: int = 2
     hold_contacts: bool = True
+    impact_frames: int = 3
 
     def __post_init__(self) -> None:
         if min(self.body_hertz, self.object_hertz) < 0 or self.order < 1:
@@ -77,7 +81,12 @@ def smooth(motion: Motion, annotations: Annotations, config: SmoothingConfig | N
     smoothed = motion.replace(
         root_position_w=low_pass(motion.root_position_w, motion.fps, config.body_hertz, config.order),
         joint_rotations_b=low_pass_rotations(motion.joint_rotations_b, motion.fps, config.body_hertz, config.order),
-        objects=tuple(item if item.is_static else _smoothed(item, motion.fps, config) for item in motion.objects),
+        objects=tuple(
+            item
+            if item.is_static
+            else _smoothed(item, motion.fps, config, impacts(annotations.contacts, index, config))
+            for index, item in enumerate(motion.objects)
+        ),
     )
     if not (config.hold_contacts and len(annotations.contacts)):
         return smoothed
@@ -91,10 +100,21 @@ _HOLD_SIGMA = 0.002
 """m: after smoothing keypoints are some millimetres off, and should be back within two."""
 
 
-def _smoothed(item: MotionObject, fps: float, config: SmoothingConfig) -> MotionObject:
+def impacts(graph: ContactGraph, item: int, config: SmoothingConfig) -> np.ndarray:
+    """Frames in the middle of an object's contacts that are short enough to be impacts, ascending."""
+    short = (graph.object_index == item) & (graph.last_frame - graph.first_frame < config.impact_frames)
+    return np.unique((graph.first_frame[short] + graph.last_frame[short]) // 2)
+
+
+def _smoothed(item: MotionObject, fps: float, config: SmoothingConfig, breaks: np.ndarray) -> MotionObject:
+    bounds, position = np.unique([0, *breaks, len(item.position_w) - 1]), np.array(item.position_w)
+    for start, end in pairwise(bounds):  # a frame of impact ends one piece, begins the next, and stays where it is
+        piece = low_pass(item.position_w[start : end + 1], fps, config.object_hertz, config.order)
+        position[start : end + 1] = piece
+    position[breaks] = item.position_w[breaks]
     return replace(
         item,
-        position_w=low_pass(item.position_w, fps, config.object_hertz, config.order),
+        position_w=position,
         rotation_w=low_pass_rotations(item.rotation_w, fps, config.object_hertz, config.order),
     )
 

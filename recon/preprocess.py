@@ -29,6 +29,7 @@ from recon.masks import GrabCutFlow, Prior, Segmenter
 from recon.open4dhoi_motion import body_motion, result_camera
 from recon.sam2 import Sam2
 from recon.session import OWN, Session
+from recon.side_swaps import put_back
 from recon.tracks import CoTracker, LucasKanade, PointTracker, track_image_points
 from recon.video import FRAME_NAME, VideoInfo, extract_frames, select_frames
 from sim import subject
@@ -231,7 +232,9 @@ def _body(work: _Work, images: Sequence[np.ndarray]) -> tuple[Motion, Camera]:
     if work.is_done("body", path, *inputs) and (work.folder / "camera.json").exists():
         body, camera = Motion.load(path), load_camera(work.folder / "camera.json")
     else:
-        landmarks = work.person(images).landmarks
+        landmarks, swapped = put_back(work.person(images).landmarks)
+        if swapped.any():
+            work.notes.append(f"person: left and right were put back in {int(swapped.sum())} frames")
         work.on_stage("body")
         # any place will do: the fit takes the intrinsics alone and finds where the camera stands
         unplaced = Camera.look_at(np.zeros(3), np.array([1.0, 0.0, 0.0]), info.width, info.height, intrinsics.matrix)

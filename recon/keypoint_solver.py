@@ -3,8 +3,8 @@
 1. Every frame for itself: candidate poses (`recon.pose_search`, and a given first guess), each refined by
    Levenberg-Marquardt on the robust residuals of eq. 3, all frames and candidates at once.
 2. Through time: the cheapest sequence of candidates, where leaping costs (Viterbi).
-3. The whole clip at once: eq. 3 of all frames plus a prior on how objects move (`recon.motion_prior`), so that a frame
-   whose points leave something open follows its neighbours.
+3. The whole clip at once: eq. 3 of all frames plus a prior on how objects move (`recon.motion_prior`) and when they are
+   at rest (`recon.rest`), so that a frame whose points leave something open follows its neighbours.
 4. What the points alone determine (`recon.determinacy`), and which of them contradict the others.
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,13 +11,11 @@ import torch.nn.functional as F
 from recon import losses
 from recon.camera import Camera
 from recon.distance_field import reduce_mesh
+from recon.optimizer_config import LossWeights
 from recon.silhouette import SilhouetteRenderer
 from sim import primitives, rotations
 from sim.errors import ReconstructionError
 from sim.geometry import Geometry, Mesh
-
-if TYPE_CHECKING:
-    from recon.optimizer import LossWeights
 
 _COARSEN = 4
 """The published code's: silhouettes are compared at a quarter of the video's resolution, or lower."""

@@ -8,109 +8,27 @@ chains of annotated contacts turn, all others stay as they were to the last bit.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from recon import losses
 from recon.annotations import Annotations
 from recon.camera import Camera
-from recon.chains import chain_joints
-from recon.differentiable_body import Capsules, DifferentiableBody
-from recon.distance_field import distance_field
-from recon.mask_term import Masks, MaskTerm
+from recon.mask_term import Masks
+from recon.optimizer_config import OptimizerConfig
+from recon.optimizer_problem import Problem
 from recon.silhouette import SilhouetteRenderer, outline_renderer
 from recon.smoothing import key_frames, spread_positions, spread_rotations
 from sim import rotations
-from sim.body import capsules
 from sim.body.skin import LinearBlendSkin, load_skin
 from sim.contacts import graph_distances
 from sim.errors import ReconstructionError
 from sim.metrics import contact_distance
 from sim.motion import Motion, MotionObject
-from sim.objects import Shape
 from sim.skeleton import FINGER_JOINTS
 
-
-@dataclass(frozen=True)
-class LossWeights:
-    """What each term of the optimizer counts: the published code's figures, but for those of which more is said.
-
-    Attributes:
-        contact: per m^2 of eq. 19.
-        collision: per m of eq. 20 (not the published 8, whose unit is the object's box; measured: 0.3 tears hands off
-            what they hold, 0 leaves four times as many vertices in a carried box); human_in_object: lambda_h->o, body
-            points in the object against the reverse.
-        mask: of eq. 17 as a whole; mask_area: alpha, per mean squared difference; mask_edge: beta, per edge pixel times
-            the square root of its distance; mask_human, mask_object: of the two silhouettes within both.
-        image_points: per m^2 between object points and the rays of their pixels; not in eq. 4, but without it contact
-            and collision could draw the object away from what was clicked.
-        stay: per rad^2 of each joint and m^2, rad^2 of the object away from where it started. Ours: brings back what
-            nothing else holds; four times as much costs 2 mm of contact distance.
-        smooth: the same of the correction's change from key frame to key frame. Ours, in place of one frame starting
-            from the last: without it the body's jitter is 20 to 30 % higher.
-    """
-
-    contact: float = 50.0
-    collision: float = 0.03
-    human_in_object: float = 10.0
-    mask: float = 0.05
-    mask_area: float = 1.5
-    mask_edge: float = 1e-3
-    mask_human: float = 0.5
-    mask_object: float = 1.5
-    image_points: float = 50.0
-    stay: float = 0.005
-    smooth: float = 0.05
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """How the optimizer runs.
-
-    Attributes:
-        stride: K, every which frame is a key frame; iterations: of Adam. The paper's 20 leave contacts nearly twice
-            as far apart as 40 where hands start deep inside the object.
-        pose_rate, finger_rate, object_turn_rate: rad, and object_move_rate, root_rate: m, that one step of Adam moves
-            at most; they fall to a tenth on the way (cosine). The published code's steps (1e-3 rad, 3e-3 rad, 2e-3
-            degrees, 1e-3 m) cover 2 cm in 20 iterations, too little to reach a point that IK left at 5.
-        fingers: fingers of an annotated hand may make way; move_object, move_root: so may the object, the pelvis.
-        margin: m by which body points should clear the object; softness: m, see `losses.penetration_loss`.
-        interpolate: what is interpolated between key frames: `corrections`, each frame keeps its own pose under them
-            and with it whatever is fast, or `poses`, the paper's.
-        skin: `anny` or `capsules`, the body that collides and casts the silhouette; both are reduced ones.
-        object_points: samples of the object's surface that should stay out of the body.
-        object_faces: of the reduced object that casts the silhouette; mask_size: px, longest side of the image part
-            with anything in it, at which silhouettes are compared (never finer than a quarter of the video).
-        weights: of the terms; seed: of the object's surface samples.
-    """
-
-    stride: int = 3
-    iterations: int = 40
-    pose_rate: float = 0.02
-    finger_rate: float = 0.03
-    object_turn_rate: float = 0.005
-    object_move_rate: float = 0.003
-    root_rate: float = 0.003
-    fingers: bool = True
-    move_object: bool = True
-    move_root: bool = False
-    margin: float = 0.001
-    softness: float = 0.003
-    interpolate: Literal["corrections", "poses"] = "corrections"
-    skin: str = "anny"
-    object_points: int = 500
-    object_faces: int = 1000
-    mask_size: int = 128
-    weights: LossWeights = field(default_factory=LossWeights)
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("stride", "iterations", "object_points", "object_faces", "mask_size"):
-            if getattr(self, name) < 1:
-                raise ReconstructionError(f"optimizer: {name} is {getattr(self, name)}, expected at least 1")
+__all__ = ["OptimizedMotion", "OptimizerConfig", "OptimizerReport", "optimize"]
 
 
 @dataclass(frozen=True)
@@ -177,7 +95,7 @@ def optimize(
         built = load_skin(config.skin, motion, **({"detail": "coarse"} if config.skin == "anny" else {}))
         assert isinstance(built, LinearBlendSkin)
         skin = built
-    problem = _Problem(motion, index, annotations, camera, masks, config, skin, renderer, frames)
+    problem = Problem(motion, index, annotations, camera, masks, config, skin, renderer, frames)
     terms, inside = _descend(problem, config)
     moved = _spread(motion, index, frames, problem)
     report = OptimizerReport(
@@ -238,171 +156,12 @@ def _swapped(motion: Motion, index: int, item: MotionObject) -> tuple[MotionObje
     return (*motion.objects[:index], item, *motion.objects[index + 1 :])
 
 
-@dataclass
-class _State:
-    """Body and object of N key frames as the variables have them."""
-
-    rotations_b: torch.Tensor
-    root_w: torch.Tensor
-    joints_w: torch.Tensor
-    rotations_w: torch.Tensor
-    position_w: torch.Tensor
-    rotation_w: torch.Tensor
-
-
-class _Problem:
-    """Everything that stays put during the descent, the variables, and the terms of eq. 4."""
-
-    def __init__(
-        self, motion: Motion, index: int, annotations: Annotations, camera: Camera | None, masks: Masks | None,
-        config: OptimizerConfig, skin: LinearBlendSkin, renderer: SilhouetteRenderer, frames: np.ndarray,
-    ) -> None:  # fmt: skip
-        self.config, self.weights = config, config.weights
-        item, graph = motion.objects[index], annotations.contacts
-        self.body = DifferentiableBody.of(skin)
-        self.rotations_b, self.root_w = (
-            _tensor(motion.joint_rotations_b[frames]),
-            _tensor(motion.root_position_w[frames]),
-        )
-        self.position_w, self.rotation_w = _tensor(item.position_w[frames]), _tensor(item.rotation_w[frames])
-        self.joints = chain_joints(graph.keypoints, fingers=config.fingers)
-        self.keypoints, self.points_b = graph.keypoints, _tensor(graph.points_b)
-        self.active = _tensor(graph.active(motion.num_frames)[frames])
-        self.field = distance_field(item.geometry).to(self.root_w)
-        shape = Shape.of(item.geometry)
-        self.centre_b = _tensor(shape.bounds.mean(0))
-        self.samples_b = _tensor(shape.surface_samples(config.object_points, np.random.default_rng(config.seed)))
-        geoms = capsules.body_geoms(motion.offsets, stance=capsules.measure_stance(motion), hands="full")
-        self.capsules = Capsules.of(geoms, self.root_w)
-        self.image = _ImagePoints.of(annotations, camera, frames)
-        n, one = len(frames), (1 if item.is_static else len(frames))
-        self.variables = {
-            "turn": torch.zeros(n, len(self.joints), 3),
-            "object_turn": torch.zeros(one, 3),
-            "object_move": torch.zeros(one, 3),
-            "root": torch.zeros(n, 3),
-        }
-        free = {
-            "turn": True,
-            "object_turn": config.move_object,
-            "object_move": config.move_object,
-            "root": config.move_root,
-        }
-        for name, variable in self.variables.items():
-            variable.requires_grad_(free[name])
-        start = self.state()
-        self.pairs = self._near_pairs(start)
-        self.masks = None
-        if masks is not None and camera is not None and self.weights.mask:
-            self.masks = MaskTerm.of(
-                masks, camera.frames(frames), frames, self.body.faces, item.geometry, config.object_faces,
-                config.mask_size, renderer, self.vertices(start), start.position_w, start.rotation_w,
-            )  # fmt: skip
-
-    def state(self) -> _State:
-        """Body and object with the corrections applied."""
-        v = self.variables
-        turned = rotations.multiply(self.rotations_b[:, self.joints], rotations.from_rotvec(v["turn"]))
-        local = self.rotations_b.index_copy(1, torch.tensor(self.joints, dtype=torch.long), turned)
-        root = self.root_w + v["root"]
-        joints_w, rotations_w = self.body.joints(local, root)
-        rotation_w = rotations.multiply(rotations.from_rotvec(v["object_turn"]), self.rotation_w)
-        # about the object's middle, wherever its mesh has the origin
-        pivot = rotations.rotate(self.rotation_w, self.centre_b) - rotations.rotate(rotation_w, self.centre_b)
-        return _State(local, root, joints_w, rotations_w, self.position_w + v["object_move"] + pivot, rotation_w)
-
-    def vertices(self, state: _State) -> torch.Tensor:
-        """The reduced body, [N, V, 3] m."""
-        return self.body.vertices(state.joints_w, state.rotations_w)
-
-    def terms(self, state: _State) -> dict[str, torch.Tensor]:
-        """Weighted terms, each a sum over the key frames."""
-        w, found = self.weights, {}
-        vertices = self.vertices(state)
-        if len(self.keypoints):
-            touching = self.body.keypoints(state.joints_w, state.rotations_w, self.keypoints)
-            held = state.position_w[:, None] + rotations.rotate(state.rotation_w[:, None], self.points_b)
-            apart = ((touching - held).square().sum(-1) + 1e-12).sqrt()
-            found["contact"] = w.contact * losses.contact_loss(apart, self.active).sum()
-        if w.collision:
-            into = losses.penetration_loss(
-                self.vertex_distance(state, vertices), margin=self.config.margin, softness=self.config.softness
-            )
-            found["human in object"] = w.collision * w.human_in_object * into.sum()
-            found["object in human"] = w.collision * self._object_in_human(state)
-        if self.masks is not None:
-            drawn = self.masks(vertices, state.position_w, state.rotation_w, w)
-            found |= {name: w.mask * value.sum() for name, value in drawn.items()}
-        if self.image is not None and w.image_points:
-            found["image points"] = w.image_points * self.image.loss(state.position_w, state.rotation_w).sum()
-        found["stay"] = w.stay * torch.stack([v.square().sum() for v in self.variables.values()]).sum()
-        found["smooth"] = w.smooth * torch.stack([v.diff(dim=0).square().sum() for v in self.variables.values()]).sum()
-        return found
-
-    def vertex_distance(self, state: _State, vertices: torch.Tensor) -> torch.Tensor:
-        """Signed distance of the body's vertices to the object, [N, V] m."""
-        local = rotations.rotate_inverse(state.rotation_w[:, None], vertices - state.position_w[:, None])
-        return self.field(local)
-
-    def _near_pairs(self, state: _State, slack: float = 0.1) -> tuple[torch.Tensor, ...]:
-        """(frame, sample, capsule) triples close enough to meet during the descent."""
-        with torch.no_grad():
-            points = self._samples_w(state)
-            position, _ = self.capsules.poses(state.joints_w, state.rotations_w)
-            near = torch.cdist(points, position) < self.capsules.reach + slack
-            return near.nonzero(as_tuple=True)
-
-    def _samples_w(self, state: _State) -> torch.Tensor:
-        moved: torch.Tensor = rotations.rotate(state.rotation_w[:, None], self.samples_b)
-        return state.position_w[:, None] + moved
-
-    def _object_in_human(self, state: _State) -> torch.Tensor:
-        """The other direction of eq. 20, by the capsules inside the flesh: exact, cheap, and smooth in both bodies."""
-        frame, sample, geom = self.pairs
-        position, turn = self.capsules.poses(state.joints_w, state.rotations_w)
-        local = rotations.rotate_inverse(
-            turn[frame, geom], self._samples_w(state)[frame, sample] - position[frame, geom]
-        )
-        distance = self.capsules.signed_distance(local, geom)
-        total = losses.penetration_loss(distance[None], margin=0.0, softness=self.config.softness)[0]
-        return total * (max(len(frame), 1) / len(self.samples_b))
-
-
-@dataclass
-class _ImagePoints:
-    """The 3D-2D pairs in the key frames."""
-
-    camera: Camera
-    points_b: torch.Tensor
-    rays: torch.Tensor
-    visible: torch.Tensor
-
-    @staticmethod
-    def of(annotations: Annotations, camera: Camera | None, frames: np.ndarray) -> _ImagePoints | None:
-        points = annotations.image_points
-        if camera is None or not points.visible[frames].any():
-            return None
-        visible = points.visible[frames]
-        pixels = np.where(visible[..., None], points.pixels[frames], 0.0)
-        rays = camera.unproject(pixels, np.ones(visible.shape))[..., :2]
-        return _ImagePoints(camera.frames(frames), _tensor(points.points_b), _tensor(rays), _tensor(visible))
-
-    def loss(self, position_w: torch.Tensor, rotation_w: torch.Tensor) -> torch.Tensor:
-        """[N] m^2."""
-        points_w = position_w[:, None] + rotations.rotate(rotation_w[:, None], self.points_b)
-        return losses.image_point_loss(self.camera.to_camera(points_w), self.rays, self.visible)
-
-
-def _tensor(array: np.ndarray) -> torch.Tensor:
-    return torch.as_tensor(np.array(array), dtype=torch.float32)
-
-
 _BETAS = (0.5, 0.9)
 """Adam's. A hand that has just been pushed out of the object feels nothing any more; with the usual (0.9, 0.999) its
 momentum alone carries it 0.3 m away, and the gradients that should bring it back count for little for a long time."""
 
 
-def _descend(problem: _Problem, config: OptimizerConfig) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
+def _descend(problem: Problem, config: OptimizerConfig) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
     """Adam over all key frames. Returns the terms' history and the share of vertices inside before and after."""
     fingers = np.isin(problem.joints, FINGER_JOINTS)
     # Adam's steps know no scale: joints get theirs by a factor on the gradient's variable
@@ -442,7 +201,7 @@ def _descend(problem: _Problem, config: OptimizerConfig) -> tuple[dict[str, np.n
     return {name: np.array(values) for name, values in history.items()}, (inside[0], inside[1])
 
 
-def _spread(motion: Motion, index: int, frames: np.ndarray, problem: _Problem) -> Motion:
+def _spread(motion: Motion, index: int, frames: np.ndarray, problem: Problem) -> Motion:
     """The corrected key frames on all frames of the clip."""
     config, count, item = problem.config, motion.num_frames, motion.objects[index]
     with torch.no_grad():

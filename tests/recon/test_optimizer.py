@@ -14,7 +14,8 @@ from recon.annotations import Annotations, ImagePoints
 from recon.camera import Camera
 from recon.chains import chain_joints
 from recon.mask_term import Masks, MaskTerm
-from recon.optimizer import LossWeights, OptimizerConfig, optimize
+from recon.optimizer import optimize
+from recon.optimizer_config import LossWeights, OptimizerConfig
 from recon.silhouette import fill, outline_renderer
 from sim import primitives, rotations
 from sim.body.skin import LinearBlendSkin, load_skin
@@ -191,6 +192,8 @@ def test_what_does_not_fit_is_refused(carrying_motion: MotionMaker) -> None:
         optimize(motion.replace(objects=(), contacts=type(motion.contacts)()), _annotations(motion), config=QUICK)
     with pytest.raises(ReconstructionError, match="stride is 0"):
         OptimizerConfig(stride=0)
+    with pytest.raises(ReconstructionError, match="'smplx', expected anny or capsules"):
+        OptimizerConfig(skin="smplx")  # type: ignore[arg-type]
 
 
 def test_points_move_with_the_object(carrying_motion: MotionMaker) -> None:

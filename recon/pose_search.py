@@ -134,7 +134,7 @@ def _before_camera(o: Observations, position: np.ndarray, rotation: np.ndarray) 
     shape = (len(o.active), *arms.shape[1:])
     seen = o.camera.to_camera(np.broadcast_to(arms + position[:, :, None], shape))
     active = o.active[:, None] & (np.arange(len(o.points_b)) >= o.num_contacts)
-    behind = (active & (seen[..., 2] < _MIN_DEPTH)).any(-1)
+    behind: np.ndarray = (active & (seen[..., 2] < _MIN_DEPTH)).any(-1)
     if len(position) == 1:
         behind = behind.any(0, keepdims=True)
     away = np.where(behind[..., None], o.near_w[: len(position), None], position)

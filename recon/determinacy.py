@@ -41,7 +41,7 @@ def frame_rank(information: np.ndarray, radius: float, free_limit: float) -> Ran
 def missing_points(o: Observations, position_w: np.ndarray, rotation_w: np.ndarray, test: RankTest) -> tuple[str, ...]:
     """One line for each stretch of frames with the same points that leave the same open; poses as solved, [T or 1]."""
     static = len(test.rank) == 1 < len(o.active)
-    active: np.ndarray = o.active.any(0, keepdims=True) if static else o.active
+    active = np.asarray(o.active.any(0, keepdims=True) if static else o.active)
     keys = np.concatenate((active, test.rank[:, None]), 1)
     starts = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(1)))
     stops = np.append(starts[1:], len(keys))

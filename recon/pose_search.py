@@ -134,9 +134,9 @@ def _before_camera(o: Observations, position: np.ndarray, rotation: np.ndarray) 
     shape = (len(o.active), *arms.shape[1:])
     seen = o.camera.to_camera(np.broadcast_to(arms + position[:, :, None], shape))
     active = o.active[:, None] & (np.arange(len(o.points_b)) >= o.num_contacts)
-    behind: np.ndarray = (active & (seen[..., 2] < _MIN_DEPTH)).any(-1)
+    behind = np.any(active & (seen[..., 2] < _MIN_DEPTH), axis=-1)
     if len(position) == 1:
-        behind = behind.any(0, keepdims=True)
+        behind = np.any(behind, axis=0, keepdims=True)
     away = np.where(behind[..., None], o.near_w[: len(position), None], position)
     return away
 

@@ -225,10 +225,11 @@ def _to_size(landmarks: Landmarks, weight: np.ndarray, template: BodyTemplate) -
     joints, places = template.landmarks(landmarks.names)
     rest = skeleton.rest_joints(template.offsets)[joints] + places
     found = own = 0.0
+    known = (weight > 0) & np.isfinite(landmarks.points_m).all(-1)
     for side in ("left", "right"):
         for start, end in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist")):
             a, b = (landmarks.names.index(f"{side}_{part}") for part in (start, end))
-            both = (weight[:, [a, b]] > 0).all(1)
+            both = known[:, [a, b]].all(1)
             if both.any():
                 found += float(
                     np.median(np.linalg.norm(landmarks.points_m[both, a] - landmarks.points_m[both, b], axis=-1))

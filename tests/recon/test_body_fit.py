@@ -56,10 +56,11 @@ def body_error(fit: BodyFit, truth: Motion, camera: Camera) -> float:
 
 @pytest.fixture(scope="module")
 def fitted(truth: Motion, template: BodyTemplate, camera: Camera) -> BodyFit:
-    """3 px and 30 mm of noise, five frames without a person, a camera of which only the lens is known."""
+    """3 px and 30 mm of noise, five frames without a person, three with pixels alone, only the camera's lens known."""
     landmarks = noisy(landmarks_of(truth, camera, template), np.random.default_rng(0), 3.0, 0.03)
     pixels, points, confidence = (np.array(a) for a in (landmarks.pixels, landmarks.points_m, landmarks.confidence))
     pixels[10:15], points[10:15], confidence[10:15] = np.nan, np.nan, 0.0
+    points[4:7] = np.nan
     landmarks = dataclasses.replace(landmarks, pixels=pixels, points_m=points, confidence=confidence)
     lens = dataclasses.replace(camera, rotation_w=np.array([1.0, 0, 0, 0]), position_w=np.zeros(3))
     return fit_body(landmarks, lens, fps=truth.fps)

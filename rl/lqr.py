@@ -83,6 +83,8 @@ def regulate(
     gains[: lived - 1] = riccati(a, b, np.diag(_state_weights(reference, config)), config.effort * np.eye(model.nu))
     gains = gains.astype(np.float16).astype(np.float32)  # as they are stored
     trajectory, tried = _proven(reference, Trajectory(states, gains, config.limit), task_config, config)
+    if on_steps:
+        on_steps(steps + lived + tried)
     return trajectory, steps + lived + tried
 
 

@@ -128,13 +128,9 @@ class _Workers(ProcessPoolExecutor):
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is not None:
-            self.shutdown(wait=False, cancel_futures=True)
-            children = multiprocessing.active_children()
-            for process in children:
+            for process in multiprocessing.active_children():
                 process.terminate()
-            for process in children:
-                process.join()
-        self.shutdown()
+        self.shutdown(cancel_futures=True)  # waits for the pool's own thread, which alone reaps the processes
 
 
 def _begin_worker() -> None:

@@ -35,7 +35,7 @@ $(READY): pyproject.toml constraints.txt
 
 # The weights of the pose detector that `touchstone reconstruct` uses (54 MB, once); kept outside of .venv.
 assets:
-	@$(BIN)/python -m recon.assets
+	@$(BIN)/python -m recon.vision.assets
 
 demo: $(READY)
 	$(BIN)/touchstone demo $(ARGS)
@@ -46,8 +46,9 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# One process a core, each with one thread. A single process, for a debugger: make test ARGS="-n 0"
 test: lint
-	$(BIN)/pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 bench: $(READY)
 	@echo 'What is measured, how to repeat it and the figures: benchmarks/README.md'

@@ -1,8 +1,8 @@
-"""How well `recon.body_fit` brings back known motions from landmarks with a detector's noise.
+"""How well `recon.body.fit` brings back known motions from landmarks with a detector's noise.
 
     python -m benchmarks.body_fit MOTION.npz ... --px 5 --mm 30
 
-Landmarks are the motion's own by `recon.body_points`, through a camera 3.5 to 5 m away, with Gaussian noise in image
+Landmarks are the motion's own by `recon.body.points`, through a camera 3.5 to 5 m away, with Gaussian noise in image
 and space, an arm hidden for a quarter of the clip and eight frames without a person. Rows: the subject's own
 proportions, each bone group off by 6 % (`own`), or a person of average proportions whose joints lie elsewhere in the
 flesh than the data set's (`default`, limb joints only). Columns: see `Figures`.
@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.body_fit import BodyFit, BodyFitConfig, fit_body
-from recon.body_points import SCALE_GROUPS, BodyTemplate, landmarks_of
+from recon.body.fit import BodyFit, BodyFitConfig, fit_body
+from recon.body.points import SCALE_GROUPS, BodyTemplate, landmarks_of
 from recon.camera import Camera
-from recon.landmarks import Landmarks
+from recon.vision.landmarks import Landmarks
 from sim import metrics, rotations
 from sim.body.capsules import measure_stance
 from sim.contact_graph import ContactGraph

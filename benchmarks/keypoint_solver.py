@@ -21,7 +21,7 @@ import tyro
 
 from recon.annotations import Annotations, ImagePoints
 from recon.camera import Camera
-from recon.keypoint_solver import KeypointSolverConfig, ObjectPoses, solve_object_poses
+from recon.keypoints.solver import KeypointSolverConfig, ObjectPoses, solve_object_poses
 from sim import rotations
 from sim.contact_graph import ContactGraph
 from sim.formats import import_motion

@@ -1,4 +1,4 @@
-"""Fits the pose prior that is shipped (`recon/pose_prior.npz`) to BallPlay-M clips, and says how it does elsewhere.
+"""Fits the shipped pose prior (`recon/body/pose_prior.npz`) to BallPlay-M clips, and says how it does elsewhere.
 
     python -m benchmarks.pose_prior_training ../shared/data/motions --write
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.pose_prior import SHIPPED, PosePrior, canonical_axes, fit_pose_prior
+from recon.body.pose_prior import SHIPPED, PosePrior, canonical_axes, fit_pose_prior
 from sim.formats import import_motion
 from sim.geometry import Primitive
 from sim.motion import Motion

@@ -316,7 +316,7 @@ class _Film:
 
 
 class TrueMasks(NamedTuple):
-    """Where person and object are seen, [T, H, W] bool each; see `recon.mask_term.Masks`."""
+    """Where person and object are seen, [T, H, W] bool each; see `recon.optimizer.mask_term.Masks`."""
 
     human: np.ndarray
     object: np.ndarray

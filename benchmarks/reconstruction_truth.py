@@ -34,10 +34,10 @@ from benchmarks.verdict_calibration import around_contact, data_folder, in_turns
 from recon.annotations import Annotations
 from recon.camera import Camera
 from recon.clicks import EXACT, ClickConfig, View, draw_annotations, surface_points
-from recon.keypoint_solver import KeypointSolverConfig, solve_object_poses
-from recon.limb_ik import refine_limbs
-from recon.optimizer import OptimizerConfig, optimize
-from recon.smoothing import key_frames, smooth
+from recon.keypoints.limb_ik import refine_limbs
+from recon.keypoints.solver import KeypointSolverConfig, solve_object_poses
+from recon.optimizer.optimizer import OptimizerConfig, optimize
+from recon.optimizer.smoothing import key_frames, smooth
 from rl.manifest import Entry, load_motion, read_manifest
 from sim import metrics, rotations
 from sim.body.skin import Skin, load_skin

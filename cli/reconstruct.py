@@ -5,7 +5,7 @@
 
 The session folder keeps what was found on the way; a second call does only what changed. Next to the motion lie an
 overlay video and a report of what the points determined. The points' file is described in recon/annotations.py.
-The person's detector needs its weights once: python -m recon.assets
+The person's detector needs its weights once: python -m recon.vision.assets
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from recon.overlay import OverlayConfig, overlay
 from recon.preprocess import PreprocessConfig, Preprocessed, preprocess
 from recon.session import OWN, Session
 from recon.solve import SolveConfig, Solved, solve
-from recon.video import write_video
+from recon.vision.video import write_video
 from sim import metrics, rotations
 from sim.body.skin import load_skin
 from sim.errors import AnnotationError

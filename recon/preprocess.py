@@ -19,19 +19,19 @@ import cv2
 import numpy as np
 
 from recon.annotations import Annotations, Target, to_json
-from recon.blaze import BlazeConfig, BlazeTracker
-from recon.body_fit import BodyFit, BodyFitConfig, fit_body
+from recon.body.fit import BodyFit, BodyFitConfig, fit_body
 from recon.camera import Camera
-from recon.intrinsics import clip_intrinsics
-from recon.landmarks import Landmarks, LandmarkTracker, PersonDetection, VitPoseTracker, detect_person
-from recon.mask_term import Masks
-from recon.masks import GrabCutFlow, Prior, Segmenter
-from recon.open4dhoi_motion import body_motion, result_camera
-from recon.sam2 import Sam2
+from recon.open4dhoi.motion import body_motion, result_camera
+from recon.optimizer.mask_term import Masks
 from recon.session import OWN, Session
-from recon.side_swaps import put_back
-from recon.tracks import CoTracker, LucasKanade, PointTracker, track_image_points
-from recon.video import FRAME_NAME, VideoInfo, extract_frames, select_frames
+from recon.vision.blaze import BlazeConfig, BlazeTracker
+from recon.vision.intrinsics import clip_intrinsics
+from recon.vision.landmarks import Landmarks, LandmarkTracker, PersonDetection, VitPoseTracker, detect_person
+from recon.vision.masks import GrabCutFlow, Prior, Segmenter
+from recon.vision.sam2 import Sam2
+from recon.vision.side_swaps import put_back
+from recon.vision.tracks import CoTracker, LucasKanade, PointTracker, track_image_points
+from recon.vision.video import FRAME_NAME, VideoInfo, extract_frames, select_frames
 from sim import subject
 from sim.errors import AnnotationError, ReconstructionError
 from sim.files import atomic_path, write_json

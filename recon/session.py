@@ -18,18 +18,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from recon import open4dhoi as layout
-from recon import open4dhoi_record_files as record_files
-from recon import open4dhoi_records as records_of
-from recon import open4dhoi_results as results_of
 from recon.annotations import Annotations, Click, Target
 from recon.camera import Camera, default_intrinsics
-from recon.open4dhoi import Selection, Version
-from recon.open4dhoi_motion import BodyResult, body_motion, read_body, result_camera, write_body
-from recon.open4dhoi_records import Records
-from recon.open4dhoi_results import Placement, Results
-from recon.vertex_order import VertexOrder
-from recon.video import VideoInfo, scan_video
+from recon.open4dhoi import layout, record_files
+from recon.open4dhoi import records as records_of
+from recon.open4dhoi import results as results_of
+from recon.open4dhoi.layout import Selection, Version
+from recon.open4dhoi.motion import BodyResult, body_motion, read_body, result_camera, write_body
+from recon.open4dhoi.records import Records
+from recon.open4dhoi.results import Placement, Results
+from recon.open4dhoi.vertex_order import VertexOrder
+from recon.vision.video import VideoInfo, scan_video
 from sim import rotations
 from sim.errors import AssetError, FormatError, TouchstoneError
 from sim.files import atomic_path

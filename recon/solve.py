@@ -10,11 +10,11 @@ import numpy as np
 
 from recon.annotations import Annotations
 from recon.camera import Camera
-from recon.keypoint_solver import KeypointSolverConfig, ObjectPoses, solve_object_poses
-from recon.limb_ik import LimbIKConfig, refine_limbs
-from recon.mask_term import Masks
-from recon.optimizer import OptimizerConfig, OptimizerReport, optimize
-from recon.smoothing import SmoothingConfig, smooth
+from recon.keypoints.limb_ik import LimbIKConfig, refine_limbs
+from recon.keypoints.solver import KeypointSolverConfig, ObjectPoses, solve_object_poses
+from recon.optimizer.mask_term import Masks
+from recon.optimizer.optimizer import OptimizerConfig, OptimizerReport, optimize
+from recon.optimizer.smoothing import SmoothingConfig, smooth
 from sim.contacts import graph_distances
 from sim.errors import ReconstructionError
 from sim.geometry import Geometry

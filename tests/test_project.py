@@ -22,7 +22,7 @@ MAX_LINES, MAX_TEST_LINES = 450, 600
 HEAVY = ("torch", "mujoco", "numpy", "scipy", "trimesh", "stable_baselines3", "viser", "anny")
 BANNED_CALLS = {"eval", "exec", "pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "dill.load"}
 NETWORK_CLIENTS = {"urllib.request", "requests", "http.client", "httpx"}
-FETCHER = ROOT / "recon" / "assets.py"
+FETCHER = ROOT / "recon" / "vision" / "assets.py"
 """The one module that may fetch, and only when it is run as the set-up's command."""
 
 

@@ -11,7 +11,7 @@ import trimesh
 from benchmarks.real_objects import GENERATED
 from benchmarks.real_video import ANNOTATIONS, CLIPS, as_table, measure, object_mesh, run_clip
 from recon.annotations import Annotations, from_json, read_json
-from recon.video import scan_video, select_frames
+from recon.vision.video import scan_video, select_frames
 from sim.meshes import check_mesh
 from sim.motion import Motion
 from sim.objects import Shape

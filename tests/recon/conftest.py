@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from recon.video import write_video
+from recon.vision.video import write_video
 
 
 class SquareClip(NamedTuple):

@@ -13,11 +13,11 @@ from cli.main import main
 from recon.annotations import Annotations, ImagePoints
 from recon.camera import Camera
 from recon.clicks import EXACT, draw_annotations
-from recon.open4dhoi_motion import body_result
+from recon.open4dhoi.motion import body_result
 from recon.overlay import OverlayConfig, overlay
 from recon.pipeline import ReconstructConfig, Reconstruction, reconstruct
 from recon.session import Session
-from recon.video import write_video
+from recon.vision.video import write_video
 from sim import rotations
 from sim.body.skin import capsule_skin
 from sim.contact_graph import ContactGraph

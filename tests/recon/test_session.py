@@ -15,7 +15,7 @@ import pytest
 
 from recon.annotations import Annotations, Click, ImagePoints, to_json
 from recon.camera import Camera
-from recon.open4dhoi import Selection, write_obj
+from recon.open4dhoi.layout import Selection, write_obj
 from recon.session import Session
 from sim import rotations, subject
 from sim.contact_graph import ContactGraph

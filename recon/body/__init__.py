@@ -1,0 +1,1 @@
+"""The body fitted to landmarks over a clip, on the floor."""

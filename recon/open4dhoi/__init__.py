@@ -1,0 +1,1 @@
+"""Open4DHOI's sessions: layout, records, body and results, read and written."""

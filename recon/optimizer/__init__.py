@@ -1,0 +1,1 @@
+"""The HOI optimizer (eqs. 4, 13-20) and smoothing."""

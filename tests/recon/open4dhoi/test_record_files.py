@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recon.open4dhoi.layout import record_files as open4dhoi_record_files
+from recon.open4dhoi import record_files as open4dhoi_record_files
 from recon.open4dhoi.record_files import paired_ids, read_records, write_records
 from recon.open4dhoi.records import FrameRecord, Records, parse, to_json
 from recon.open4dhoi.vertex_order import VertexOrder

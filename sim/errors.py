@@ -30,6 +30,10 @@ class SimulationError(TouchstoneError):
     """Physics could not be set up or went wrong."""
 
 
+class PlanError(TouchstoneError):
+    """A sentence cannot be understood, or a plan of an interaction makes no sense."""
+
+
 class ReconstructionError(TouchstoneError):
     """A video, camera or annotation does not determine a motion."""
 

@@ -29,12 +29,12 @@ class Command:
 
         from rl.evaluate import evaluate_run
         from rl.runs import RunFolder
-        from rl.tables import figure_table, verdict_text
+        from rl.tables import artefact_table, figure_table, verdict_text
 
         for clip in RunFolder(self.run_folder).clips:
             if clip.path != self.run_folder:
                 sys.stdout.write(f"{clip.path.name}\n")
             evaluation = evaluate_run(clip.path, episodes=self.episodes, seed=self.seed)
-            Console().print(figure_table(evaluation.figures))
+            Console().print(figure_table(evaluation.figures), "", artefact_table(evaluation.figures), sep="\n")
             sys.stdout.write(verdict_text(evaluation.verdict) + "\n")
             sys.stdout.write(f"Next: touchstone report {clip.path}\n")

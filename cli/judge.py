@@ -44,7 +44,7 @@ class Command:
 
         from rl.evaluate import evaluate_run
         from rl.progress import training_progress
-        from rl.tables import figure_table, verdict_text
+        from rl.tables import artefact_table, figure_table, verdict_text
         from rl.train import train
         from sim.motion import Motion
 
@@ -53,7 +53,7 @@ class Command:
         with training_progress(config) as show:
             train(motion, self.output, config, on_progress=show.on_progress, on_steps=show.on_steps)
         evaluation = evaluate_run(self.output, episodes=self.episodes)
-        Console().print(figure_table(evaluation.figures))
+        Console().print(figure_table(evaluation.figures), "", artefact_table(evaluation.figures), sep="\n")
         sys.stdout.write(verdict_text(evaluation.verdict) + "\n")
         if self.report:
             from rl.report import write_report

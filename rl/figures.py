@@ -6,19 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from rl.artefacts import ARTEFACTS, VERSIONS, artefacts
 from rl.rollouts import Episodes
-from sim import metrics, rotations, skeleton
-from sim.body.capsules import FOOT_JOINTS, measure_stance
+from sim import metrics, skeleton
 from sim.contact_fit import hand_labels
 from sim.contacts import graph_distances
 from sim.humanoid import hand_bodies
-from sim.keypoints import keypoint_offsets, keypoint_positions
 from sim.motion import Motion
-from sim.objects import Shape
 from sim.retarget import Reference
 
 _BODY = list(skeleton.BODY_JOINTS)
-_PEERS = list(metrics.PEER_JOINTS)
 
 
 def figures_of(
@@ -45,15 +42,10 @@ def figures_of(
     put("mpjpe_source_root_relative", relative, "mm", "against the source motion, pelvis aligned")
     _object_figures(put, simulation, goal)
     _contact_figures(put, reference, simulation, goal, clean, touch_force)
-    for name, motion in (("", simulation), ("_reference", goal)):
-        positions = motion.joint_positions_w
-        whose = "reference" if name else "simulation"
-        put(f"jitter{name}", metrics.jitter(positions[:, _PEERS]), "mm/frame^3", f"third difference, {whose}")
-        put(f"jerk{name}", metrics.mean_jerk(positions[:, _PEERS], motion.fps), "m/s^3", f"mean jerk, {whose}")
-        depth = _penetration(motion)
-        put(f"penetration_max{name}", depth.max_mm, "mm", f"deepest keypoint inside an object, {whose}")
-        put(f"penetration_share{name}", depth.share_percent, "%", f"keypoints inside an object, {whose}")
-        put(f"foot_skate{name}", _foot_skate(motion), "m/s", f"horizontal speed of standing feet, {whose}")
+    for version, motion in zip(VERSIONS, (source, goal, simulation), strict=True):
+        for name, value in artefacts(motion).items():
+            unit, text = ARTEFACTS[name]
+            put(name + version, value, unit, f"{text}, {VERSIONS[version]}")
     return figures
 
 
@@ -116,18 +108,3 @@ def _contact_figures(
         put(f"contact_distance{name}", metrics.contact_distance(surface), "mm", text.format("keypoint on the skin"))
         put(f"contact_distance_joint{name}", metrics.contact_distance(joint), "mm", text.format("joint centre"))
         put(f"contact_score{name}", metrics.contact_score(joint), "m^2", f"eq. 23, mean over frames, {whose}")
-
-
-def _penetration(motion: Motion) -> metrics.Penetration:
-    points = keypoint_positions(motion.joint_positions_w, motion.joint_rotations_w, keypoint_offsets(motion.offsets))
-    distances = [np.zeros(0)]
-    for item in motion.objects:
-        points_b = rotations.rotate_inverse(item.rotation_w[:, None], points - item.position_w[:, None])
-        distances.append(Shape.of(item.geometry).signed_distance(points_b).ravel())
-    return metrics.penetration(np.concatenate(distances))
-
-
-def _foot_skate(motion: Motion) -> float:
-    feet = motion.joint_positions_w[:, list(FOOT_JOINTS)]
-    standing = feet[..., 2] < measure_stance(motion).heights + 0.015
-    return metrics.foot_skate(feet, standing, motion.fps)

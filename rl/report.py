@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rl.artefacts import ARTEFACTS, VERSIONS, is_version
 from rl.record import Record, finite, read_record
 from rl.verdict import VerdictConfig
 from rl.wording import flat, measured, plain, quantity, unit_of, words
@@ -74,6 +75,7 @@ def report_body(run: Record) -> str:
         _headline(run.figures),
         replay_element(stage) if stage else card("Replay", '<p class="soft">No motion to show.</p>', "missing"),
         plot_grid([*_errors_over_time(run, stage), *_contact_strips(stage, by_force="touching" in run.evaluation)]),
+        _artefacts(run),
         _figures(run.figures),
         plot_grid(_training_curves(run.progress)),
         '<div class="columns">' + _retarget(run.retarget) + _used(run) + "</div>",
@@ -250,11 +252,28 @@ def _training_curves(progress: Mapping[str, np.ndarray]) -> list[str]:
     return plots
 
 
+def _artefacts(run: Record) -> str:
+    """A row a figure: the motion as given, as retargeted, and as physics carried it out."""
+    figures, rows = run.figures, []
+    for name, (unit, text) in ARTEFACTS.items():
+        if is_version(name, figures):
+            cells = "".join(f"<td>{quantity(_figure(figures[name + v])['value'], unit)}</td>" for v in VERSIONS)
+            rows.append(f"<tr><td>{escape(words(name))} <small>{escape(text)}</small></td>{cells}</tr>")
+    if not rows:
+        return ""
+    head = "".join(f"<th>{title}</th>" for title in ("artefact", *VERSIONS.values()))
+    lived = f"{run.simulation.num_frames} frames" if run.simulation else "frames"
+    note = f"Each by one formula, at control rate, over the {lived} that physics carried out; keypoints on the skin."
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return card("Artefacts, before and after physics", f'{table}<p class="soft">{note}</p>')
+
+
 def _figures(figures: Mapping[str, Any]) -> str:
-    """A row a figure; `x_reference` goes into the row of `x`."""
+    """A row a figure but the artefacts'; `x_reference` goes into the row of `x`."""
     rows = []
     for name, content in figures.items():
-        if name.endswith("_reference") and name.removesuffix("_reference") in figures:
+        of_reference = name.endswith("_reference") and name.removesuffix("_reference") in figures
+        if of_reference or is_version(name, figures):
             continue
         figure, limit = _figure(content), _LIMITS.get(name)
         reference = _figure(figures.get(f"{name}_reference"))

@@ -65,6 +65,21 @@ def test_a_shorter_simulation_is_compared_with_its_own_frames(push: Reference, e
     assert all(len(row) == 40 and row[10:] == [None] * 30 for row in series.values())
 
 
+def test_artefacts_are_those_of_the_motion_they_are_named_for(push: Reference, episodes: Episodes) -> None:
+    """An object that is given as trembling by 1 mm up and down has a third difference of 8 mm; physics sees none."""
+    box = push.source.objects[0]
+    tremble = np.where(np.arange(len(box.position_w)) % 2, 0.001, -0.001)[:, None] * [0.0, 0.0, 1.0]
+    still = dataclasses.replace(
+        box, position_w=box.position_w[:1] + tremble, rotation_w=np.tile(box.rotation_w[:1], (len(tremble), 1))
+    )
+    given = dataclasses.replace(push, source=push.source.replace(objects=(still,)))
+    found, plain = figures(given, push.motion, episodes), figures(push, push.motion, episodes)
+    assert found["object_jitter_given"]["value"] == pytest.approx(8.0)
+    assert found["object_jerk_given"]["value"] == pytest.approx(8e-3 * 30**3)
+    for name in ("object_jitter", "object_jitter_reference", "penetration_max", "float", "jerk_given"):
+        assert found[name]["value"] == plain[name]["value"], name
+
+
 def test_nothing_that_is_written_is_nan(push: Reference, episodes: Episodes) -> None:
     json.dumps(figures(push, push.motion, episodes), allow_nan=False)
     json.dumps(per_frame_of(push, push.motion), allow_nan=False)

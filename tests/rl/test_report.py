@@ -72,6 +72,20 @@ def test_a_full_run(run: Path) -> None:
     assert text.count("Training:") == 2  # no returns in the table, so no plot of them
     assert "mass 2 kg" in text
     assert "Not in this report" not in text
+    assert "Artefacts" not in text  # of an evaluation that did not measure them
+
+
+def test_artefacts_stand_side_by_side_and_nowhere_else(run: Path) -> None:
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    for version, value in (("_given", 0.31), ("_reference", 0.32), ("", 0.07)):
+        evaluation["figures"]["foot_skate" + version] = {"value": value, "unit": "m/s", "explanation": "of feet"}
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    text = write_report(run).read_text()
+    assert "Artefacts, before and after physics" in text
+    assert "<td>0.31 m/s</td><td>0.32 m/s</td><td>0.07 m/s</td>" in text
+    assert "over the 9 frames" in text
+    assert text.count("Foot skate") == 1
+    assert text.count("<td>0.5 mm/frame^3</td>") == 1  # jitter of an evaluation without the motion as given
 
 
 def test_the_training_curve_survives_broken_rows(run: Path) -> None:

@@ -48,12 +48,14 @@ class ImagePoints:
         pixels: [T, P, 2] pixels (x right, y down) of the original video; NaN where not visible.
         visible: [T, P] bool.
         vertices: [P] int, vertex of the original mesh, -1 where the point is none.
+        depths: [T, P] m along the camera's axis where a depth map tells it, else NaN. Measured, so never kept on disk.
     """
 
     points_b: np.ndarray
     pixels: np.ndarray
     visible: np.ndarray
     vertices: np.ndarray
+    depths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         points = frozen(self.points_b).reshape(-1, 3)
@@ -67,6 +69,8 @@ class ImagePoints:
         _finite("image_points.points_b", points)
         _set(self, points_b=points, visible=visible, pixels=frozen(np.where(visible[..., None], pixels, np.nan)))
         _set(self, vertices=_vertex_ids("image_points", self.vertices, len(points)))
+        if self.depths is not None:
+            _set(self, depths=frozen(np.asarray(self.depths, np.float64).reshape(shape)))
 
     def __len__(self) -> int:
         return len(self.points_b)
@@ -161,7 +165,12 @@ class Annotations:
             self,
             contacts=graph.cut(start, stop),
             contact_vertices=self.contact_vertices[keep],
-            image_points=replace(points, pixels=points.pixels[start:stop], visible=points.visible[start:stop]),
+            image_points=replace(
+                points,
+                pixels=points.pixels[start:stop],
+                visible=points.visible[start:stop],
+                depths=None if points.depths is None else points.depths[start:stop],
+            ),
             start_frame=min(max(self.start_frame - start, 0), stop - start - 1),
             clicks=tuple(replace(c, frame=c.frame - start) for c in self.clicks if start <= c.frame < stop),
         )

@@ -20,7 +20,7 @@ Kernel = Literal["none", "huber", "cauchy", "geman_mcclure"]
 
 
 class Linearization(NamedTuple):
-    """Residuals at poses [T, K], whitened and weighted, N points with M = 3 C + 2 P rows.
+    """Residuals at poses [T, K], whitened and weighted, N points with M = 3 C + 2 P rows, and P more for depths.
 
     Attributes:
         cost: [T, K] half the sum of robust squared residuals; infinite where an active point is behind the camera.
@@ -55,8 +55,9 @@ class Observations:
         points_b: [C + P, 3] m, relative to `center_b`.
         center_b: [3] m in the object's frame, the mean of all its annotated points: poses here are of this centre.
         targets_w: [T, C, 3] m; pixels: [T, P, 2], 0 where not active.
+        depths: [T, P] m along the camera's axis, NaN where unknown or not active; None where no depth is known at all.
         active: [T, C + P] bool.
-        sigmas: [C + P] m and pixels, one standard deviation.
+        sigmas: [C + P] m and pixels, one standard deviation; depth_sigma: m, that of depths.
         camera: as it filmed these frames.
         near_w: [T, 3] m, the person's middle: objects are looked for around it.
     """
@@ -66,18 +67,22 @@ class Observations:
     center_b: np.ndarray
     targets_w: np.ndarray
     pixels: np.ndarray
+    depths: np.ndarray | None
     active: np.ndarray
     sigmas: np.ndarray
+    depth_sigma: float
     camera: Camera
     near_w: np.ndarray
 
     @staticmethod
     def of(
-        annotations: Annotations, keypoints_w: np.ndarray, camera: Camera, contact_sigma: float, image_sigma: float
-    ) -> Observations:
-        """keypoints_w: [T, 87, 3] m. The sigmas are in metres and pixels."""
+        annotations: Annotations, keypoints_w: np.ndarray, camera: Camera, contact_sigma: float, image_sigma: float,
+        depth_sigma: float = 0.1,
+    ) -> Observations:  # fmt: skip
+        """keypoints_w: [T, 87, 3] m. The sigmas are in metres, pixels and metres."""
         graph, image = annotations.contacts, annotations.image_points
         frames = annotations.num_frames
+        depths = None if image.depths is None else np.where(image.visible, image.depths, np.nan)
         points = np.concatenate((graph.points_b, image.points_b))
         active = np.concatenate((graph.active(frames), image.visible), 1)
         seen = points[active.any(0)] if active.any() else points
@@ -92,7 +97,9 @@ class Observations:
             center_b=center,
             targets_w=keypoints_w[:, [KEYPOINT_INDEX[name] for name in graph.keypoints]],
             pixels=np.where(image.visible[..., None], image.pixels, 0.0),
+            depths=depths if depths is not None and np.isfinite(depths).any() else None,
             active=active,
+            depth_sigma=depth_sigma,
             sigmas=np.repeat([contact_sigma, image_sigma], [len(graph), len(image)]),
             camera=camera,
             near_w=keypoints_w.mean(1),
@@ -142,21 +149,26 @@ class Observations:
         behind = (self.active[:, None] & np.isnan(distances)).any(-1)
         loss, weight = robust(np.nan_to_num(distances / self.sigmas) ** 2, kernel, threshold)
         scale = np.where(np.isfinite(distances), np.sqrt(weight) / self.sigmas, 0.0)[..., None]
-        rows = np.concatenate(
-            (
-                (scale[:, :, :c, :, None] * moves[:, :, :c]).reshape(*shape, -1, 6),
-                (scale[:, :, c:, :, None] * (np.nan_to_num(slopes) @ moves[:, :, c:])).reshape(*shape, -1, 6),
-            ),
-            -2,
+        rows = [
+            (scale[:, :, :c, :, None] * moves[:, :, :c]).reshape(*shape, -1, 6),
+            (scale[:, :, c:, :, None] * (np.nan_to_num(slopes) @ moves[:, :, c:])).reshape(*shape, -1, 6),
+        ]
+        residuals = [
+            (scale[:, :, :c] * apart).reshape(*shape, -1),
+            (scale[:, :, c:] * np.nan_to_num(off)).reshape(*shape, -1),
+        ]
+        cost = 0.5 * loss.sum(-1)
+        if self.depths is not None:
+            deeper = np.nan_to_num(in_camera[..., 2] - self.depths[:, None]) / self.depth_sigma
+            loss, weight = robust(deeper**2, kernel, threshold)
+            scale = np.sqrt(weight) * np.isfinite(self.depths)[:, None]
+            inward = (self.camera_axes[:, None, None, 2:] @ moves[:, :, c:])[..., 0, :]
+            rows.append(scale[..., None] / self.depth_sigma * inward)
+            residuals.append(scale * deeper)
+            cost = cost + 0.5 * loss.sum(-1)
+        return Linearization(
+            np.where(behind, np.inf, cost), np.concatenate(rows, -2), np.concatenate(residuals, -1), distances
         )
-        residuals = np.concatenate(
-            (
-                (scale[:, :, :c] * apart).reshape(*shape, -1),
-                (scale[:, :, c:] * np.nan_to_num(off)).reshape(*shape, -1),
-            ),
-            -1,
-        )
-        return Linearization(np.where(behind, np.inf, 0.5 * loss.sum(-1)), rows, residuals, distances)
 
 
 def robust(squares: np.ndarray, kernel: Kernel, threshold: float) -> tuple[np.ndarray, np.ndarray]:

@@ -66,10 +66,12 @@ def _quadratic(o: Observations, static: bool) -> _Quadratic:
     rows_c = k[:2] - o.pixels[..., None] * k[2]
     rows_w = (weights[:, c:, None, None] / depth[:, None, None, None]) * (rows_c @ o.camera_axes[:, None])
     eye_w = np.broadcast_to(np.atleast_2d(o.camera.position_w)[:, None, None], (*rows_w.shape[:2], 1, 3))
-    rows = np.concatenate(  # [T, 3 C + 2 P + 3, 3]: contacts, image points, and the position itself near the person
+    inward, known = _depth_rows(o)
+    rows = np.concatenate(  # [T, 3 C + 2 P + D + 3, 3]: contacts, image points, depths, and a place near the person
         (
             (weights[:, :c, None, None] * np.eye(3)).reshape(len(weights), -1, 3),
             rows_w.reshape(len(weights), -1, 3),
+            inward,
             np.tile(np.eye(3) / _NEAR_SIGMA, (len(weights), 1, 1)),
         ),
         1,
@@ -78,11 +80,14 @@ def _quadratic(o: Observations, static: bool) -> _Quadratic:
         (
             (weights[:, :c, None] * o.targets_w).reshape(len(weights), -1),
             (rows_w * eye_w).sum(-1).reshape(len(weights), -1),
+            known,
             o.near_w / _NEAR_SIGMA,
         ),
         1,
     )
-    arms = np.concatenate((np.repeat(o.points_b[:c], 3, 0), np.repeat(o.points_b[c:], 2, 0), np.zeros((3, 3))))
+    seen = o.points_b[c:]
+    arms = (np.repeat(o.points_b[:c], 3, 0), np.repeat(seen, 2, 0), seen[: inward.shape[1]], np.zeros((3, 3)))
+    arms = np.concatenate(arms)
     turns = (rows[..., None] * arms[:, None]).reshape(*rows.shape[:2], 9)  # a R p = sum_ij a_i R_ij p_j
     if static:
         rows, turns, right = (x.reshape(1, -1, *x.shape[2:]) for x in (rows, turns, right))
@@ -91,6 +96,16 @@ def _quadratic(o: Observations, static: bool) -> _Quadratic:
     f = (inverse @ np.swapaxes(rows, -1, -2) @ right[..., None])[..., 0]
     turns, right = turns - rows @ b, right - (rows @ f[..., None])[..., 0]
     return _Quadratic(np.swapaxes(turns, -1, -2) @ turns, (np.swapaxes(turns, -1, -2) @ right[..., None])[..., 0], f, b)
+
+
+def _depth_rows(o: Observations) -> tuple[np.ndarray, np.ndarray]:
+    """Rows a [T, D, 3] and right sides b [T, D] of a (R p + t) = b for image points of known depth; D = P or 0."""
+    if o.depths is None:
+        return np.zeros((len(o.active), 0, 3)), np.zeros((len(o.active), 0))
+    weight = np.isfinite(o.depths) / o.depth_sigma
+    inward = np.broadcast_to(o.camera_axes[:, 2], (len(weight), 3))
+    at = (inward * o.camera.position_w).sum(-1, keepdims=True)
+    return weight[..., None] * inward[:, None], weight * (np.nan_to_num(o.depths) + at)
 
 
 def _polish(quadratic: _Quadratic, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,12 +11,15 @@ from sim.contact_graph import ContactGraph
 from sim.keypoints import KEYPOINT_INDEX
 
 
-def _observations(moving: bool = False) -> tuple[Observations, np.ndarray, np.ndarray]:
+def _observations(moving: bool = False, deep: bool = False) -> tuple[Observations, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     frames = 4
     graph = ContactGraph(("Chin", "leftHand_palm"), [0, 0], 0.3 * rng.normal(size=(2, 3)), [0, 2], [3, 3])
     visible = rng.random((frames, 3)) < 0.7
     image = ImagePoints(0.3 * rng.normal(size=(3, 3)), 500 + 100 * rng.normal(size=(frames, 3, 2)), visible, [-1, 4, 7])
+    if deep:
+        depths = np.where(rng.random((frames, 3)) < 0.7, 4.0 + 0.3 * rng.normal(size=(frames, 3)), np.nan)
+        image = dataclasses.replace(image, depths=depths)
     eye = np.array([4.0, 0.5, 1.5]) + (0.1 * rng.normal(size=(frames, 3)) if moving else np.zeros(3))
     camera = Camera.look_at(eye, np.array([0.0, 0.0, 1.0]), 1280, 720)
     keypoints = rng.normal(size=(frames, 87, 3)) * 0.3 + [0, 0, 1.0]
@@ -39,12 +44,20 @@ def test_residuals_by_hand() -> None:
     np.testing.assert_allclose(found.distances[0, 0], [0.03, np.hypot(12.5, 10.0)], atol=1e-12)
     np.testing.assert_allclose(found.residuals[0, 0], [0.0, -3.0, 0.0, -6.25, -5.0], atol=1e-9)
     np.testing.assert_allclose(found.cost, 0.5 * (9 + 6.25**2 + 25))
+    # a depth map that sees it 3.8 m away, where it lies at 4, adds two standard deviations of 0.1 m along -x
+    image = dataclasses.replace(image, depths=np.array([[3.8]]))
+    o = Observations.of(Annotations(graph, image), keypoints, camera, 0.01, 2.0, depth_sigma=0.1)
+    deeper = o.linearize(np.array([[[0.0, 0.0, 1.0]]]), quarter)
+    np.testing.assert_allclose(deeper.residuals[0, 0], [0.0, -3.0, 0.0, -6.25, -5.0, 2.0], atol=1e-9)
+    np.testing.assert_allclose(deeper.rows[0, 0, -1, :3], [-10.0, 0.0, 0.0], atol=1e-9)
+    np.testing.assert_allclose(deeper.cost - found.cost, 2.0)
     assert o.names == ("contact 0 (Chin)", "image point 0")
 
 
 @pytest.mark.parametrize("moving", [False, True])
-def test_jacobian_by_finite_differences(moving: bool) -> None:
-    o, position, rotation = _observations(moving)
+@pytest.mark.parametrize("deep", [False, True])
+def test_jacobian_by_finite_differences(moving: bool, deep: bool) -> None:
+    o, position, rotation = _observations(moving, deep)
 
     def residuals(step: np.ndarray) -> np.ndarray:
         turned = rotations.multiply(rotations.from_rotvec(step[3:]), rotation)
@@ -58,7 +71,7 @@ def test_jacobian_by_finite_differences(moving: bool) -> None:
 
 @pytest.mark.parametrize("kernel", ["none", "huber", "cauchy", "geman_mcclure"])
 def test_gradient_is_that_of_the_robust_cost(kernel) -> None:
-    o, position, rotation = _observations()
+    o, position, rotation = _observations(deep=True)
 
     def cost(step: np.ndarray) -> np.ndarray:
         turned = rotations.multiply(rotations.from_rotvec(step[3:]), rotation)

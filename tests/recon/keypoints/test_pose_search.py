@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from recon.annotations import Annotations, ImagePoints
 from recon.camera import Camera
@@ -9,7 +10,7 @@ from sim.contact_graph import ContactGraph
 from sim.keypoint_names import KEYPOINT_NAMES
 
 
-def _scene(contacts: int, images: int) -> tuple[Observations, np.ndarray, np.ndarray]:
+def _scene(contacts: int, images: int, deep: bool = False) -> tuple[Observations, np.ndarray, np.ndarray]:
     """Exact points of 5 unlike poses; returns the true pose of the points' centre, [5, 3] and [5, 4]."""
     rng = np.random.default_rng(0)
     camera = Camera.look_at(np.array([4.0, 1.0, 1.5]), np.array([0.0, 0.0, 1.0]), 1280, 720)
@@ -22,13 +23,15 @@ def _scene(contacts: int, images: int) -> tuple[Observations, np.ndarray, np.nda
         KEYPOINT_NAMES[:contacts], np.zeros(contacts), points_b[:contacts], np.zeros(contacts), np.full(contacts, 4)
     )
     pixels = camera.project_world(placed[:, contacts:])
-    image = ImagePoints(points_b[contacts:], pixels, np.ones(pixels.shape[:2], bool), np.arange(images))
+    depths = camera.to_camera(placed[:, contacts:])[..., 2] if deep else None
+    image = ImagePoints(points_b[contacts:], pixels, np.ones(pixels.shape[:2], bool), np.arange(images), depths)
     o = Observations.of(Annotations(graph, image), keypoints, camera, 0.01, 2.0)
     return o, position + rotations.rotate(rotation, o.center_b), rotation
 
 
-def test_the_quadratic_is_the_residual_with_the_position_eliminated() -> None:
-    o, _, rotation = _scene(3, 4)
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_quadratic_is_the_residual_with_the_position_eliminated(deep: bool) -> None:
+    o, _, rotation = _scene(3, 4, deep)
     quadratic = _quadratic(o, static=False)
     r = _flat(rotation)
 
@@ -39,7 +42,8 @@ def test_the_quadratic_is_the_residual_with_the_position_eliminated() -> None:
         seen = o.camera.to_camera(points[:, 3:])
         depth = o.camera.to_camera(o.near_w[:, None])[..., 2:]
         image = (seen[..., 2:] * (o.camera.project(seen) - o.pixels) / depth / 2.0) ** 2
-        return contact.sum((1, 2)) + image.sum((1, 2)) + ((position - o.near_w) ** 2).sum(1)
+        deeper = np.zeros((5, 1)) if o.depths is None else ((seen[..., 2] - o.depths) / 0.1) ** 2
+        return contact.sum((1, 2)) + image.sum((1, 2)) + deeper.sum(1) + ((position - o.near_w) ** 2).sum(1)
 
     best = quadratic.f - (quadratic.b @ r[..., None])[..., 0]
     other = rotations.multiply(rotations.from_rotvec(np.full((5, 3), 0.3)), rotation)

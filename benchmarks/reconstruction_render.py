@@ -26,6 +26,7 @@ from scipy.ndimage import zoom
 
 from recon.camera import Camera, default_intrinsics
 from recon.clicks import ClickConfig, View, draw_annotations
+from recon.optimizer.mask_term import Masks
 from sim import rotations
 from sim.body.skin import Skin, load_skin
 from sim.errors import ReconstructionError
@@ -315,27 +316,20 @@ class _Film:
         return self.picture[::-1].copy(), depth
 
 
-class TrueMasks(NamedTuple):
-    """Where person and object are seen, [T, H, W] bool each; see `recon.optimizer.mask_term.Masks`."""
-
-    human: np.ndarray
-    object: np.ndarray
-
-
-def true_masks(motion: Motion, camera: Camera, frames: np.ndarray, skin: Skin | None = None) -> TrueMasks:
+def true_masks(motion: Motion, camera: Camera, frames: np.ndarray, skin: Skin | None = None) -> Masks:
     """Masks of the camera's size, drawn at half of it, in the frames [N] asked for; blank in the others."""
     small, size = (
         camera.resized(camera.width // 2, camera.height // 2),
         (motion.num_frames, camera.height, camera.width),
     )
-    masks = TrueMasks(np.zeros(size, bool), np.zeros(size, bool))
+    masks = Masks(np.zeros(size, bool), np.zeros(size, bool))
     item = motion.objects[0]
     item = dataclasses.replace(item, position_w=item.position_w[frames], rotation_w=item.rotation_w[frames])
     part = Motion(
         motion.fps, motion.root_position_w[frames], motion.joint_rotations_b[frames], motion.offsets, objects=(item,)
     )
     for t, frame in zip(frames, render(part, small, skin or load_skin("anny", motion), masks_only=True), strict=True):
-        for mask, drawn in zip(masks, (frame.human, frame.item), strict=True):
+        for mask, drawn in ((masks.human, frame.human), (masks.object, frame.item)):
             mask[t] = drawn.repeat(2, 0).repeat(2, 1)
     return masks
 

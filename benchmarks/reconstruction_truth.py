@@ -20,7 +20,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,15 @@ import numpy as np
 import tyro
 
 from benchmarks.reconstruction_noise import RoughBody, rough_body
-from benchmarks.reconstruction_render import TrueMasks, filming_camera, true_masks
+from benchmarks.reconstruction_render import filming_camera, true_masks
 from benchmarks.verdict_calibration import around_contact, data_folder, in_turns, run_all
 from recon.annotations import Annotations
 from recon.camera import Camera
 from recon.clicks import EXACT, ClickConfig, View, draw_annotations, surface_points
-from recon.keypoints.limb_ik import refine_limbs
-from recon.keypoints.solver import KeypointSolverConfig, solve_object_poses
-from recon.optimizer.optimizer import OptimizerConfig, optimize
-from recon.optimizer.smoothing import key_frames, smooth
+from recon.optimizer.mask_term import Masks
+from recon.optimizer.optimizer import OptimizerConfig
+from recon.optimizer.smoothing import key_frames
+from recon.solve import STAGES, SolveConfig, solve
 from rl.manifest import Entry, load_motion, read_manifest
 from sim import metrics, rotations
 from sim.body.skin import Skin, load_skin
@@ -45,7 +45,6 @@ from sim.contacts import graph_distances
 from sim.corruption import clip_seed
 from sim.errors import TouchstoneError, UnknownNameError
 from sim.files import write_json, write_text
-from sim.keypoints import keypoint_offsets, keypoint_positions
 from sim.motion import Motion
 from sim.objects import Shape
 
@@ -112,48 +111,8 @@ FIGURES: dict[str, str] = {
 # --- one clip -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What a stage may see: the estimate so far (its object unknown at first), the points, the camera."""
-
-    motion: Motion
-    annotations: Annotations
-    camera: Camera
-    masks: TrueMasks | None = None
-
-
-def keypoints_w(motion: Motion) -> np.ndarray:
-    """The 87 keypoints, [T, 87, 3] m."""
-    offsets = keypoint_offsets(motion.offsets)
-    return keypoint_positions(motion.joint_positions_w, motion.joint_rotations_w, offsets)
-
-
-def solve_lsq(problem: Problem, config: KeypointSolverConfig | None = None) -> Motion:
-    """Stage 1: the object's poses by eq. 3."""
-    body, camera, geometry = problem.motion, problem.camera, problem.motion.objects[0].geometry
-    poses = solve_object_poses(problem.annotations, keypoints_w(body), camera, config, fps=body.fps, geometry=geometry)
-    item = replace(body.objects[0], position_w=poses.position_w, rotation_w=poses.rotation_w)
-    return body.replace(objects=(item,), contacts=problem.annotations.contacts)
-
-
-def solve_ik(problem: Problem) -> Motion:
-    """Stage 1, second half: the annotated limbs."""
-    return refine_limbs(problem.motion, problem.annotations)
-
-
-def solve_optimizer(problem: Problem) -> Motion:
-    """Stage 2: eq. 4 on key frames, and what lies between them interpolated."""
-    return optimize(problem.motion, problem.annotations, problem.camera, problem.masks).motion
-
-
-def solve_smoothing(problem: Problem) -> Motion:
-    """What Algorithm 1 ends with: the low-pass."""
-    return smooth(problem.motion, problem.annotations)
-
-
-SOLVERS: dict[str, Callable[[Problem], Motion]] = {
-    "lsq": solve_lsq, "ik": solve_ik, "optimizer": solve_optimizer, "smoothing": solve_smoothing,
-}  # fmt: skip
+SHORT = dict(zip(STAGES, ("lsq", "ik", "optimizer", "smoothing"), strict=True))
+"""What the steps are called in results and tables."""
 
 
 class Truth:
@@ -174,7 +133,7 @@ class Truth:
         return load_skin("anny", self.motion)
 
     @functools.cached_property
-    def masks(self) -> TrueMasks:
+    def masks(self) -> Masks:
         """In the optimizer's key frames."""
         frames = key_frames(self.motion.num_frames, OptimizerConfig().stride)
         return true_masks(self.motion, self.camera, frames, self.skin)
@@ -266,17 +225,20 @@ def measure_setting(truth: Truth, view: View, setting: Setting, seed: int) -> di
     rows: dict[str, Any] = {}
     if setting.stages > 1:
         rows["truth"] = _plain(truth.measure(truth.motion, annotations))
-    masks = truth.masks if setting.masks and setting.stages > 2 else None
-    motion = body
-    for stage in list(SOLVERS)[: setting.stages]:
-        start, clock = time.process_time(), time.perf_counter()
-        try:
-            motion = SOLVERS[stage](Problem(motion, annotations, truth.camera, masks))
-        except TouchstoneError as error:
-            rows[stage] = {"error": str(error)}
-            break
-        seconds = {"seconds": time.process_time() - start, "wall_seconds": time.perf_counter() - clock}
-        rows[stage] = _plain(truth.measure(motion, annotations) | seconds)
+    masks, item = truth.masks if setting.masks and setting.stages > 2 else None, truth.motion.objects[0]
+    steps = SolveConfig(limbs=setting.stages > 1, optimizing=setting.stages > 2, smoothing=setting.stages > 3)
+    began: dict[str, float] = {}  # CPU seconds
+    try:
+        solved = solve(
+            body, annotations, truth.camera, item.name, item.geometry, masks, steps,
+            on_stage=lambda stage: began.update({stage: time.process_time()}),
+        )  # fmt: skip
+    except TouchstoneError as error:
+        return rows | {SHORT[list(began)[-1]]: {"error": str(error)}}
+    seconds = np.diff([*began.values(), time.process_time()])
+    for (stage, motion), spent in zip(solved.motions.items(), seconds, strict=True):
+        wall = {"seconds": spent, "wall_seconds": solved.seconds[stage]}
+        rows[SHORT[stage]] = _plain(truth.measure(motion, annotations) | wall)
     return rows
 
 
@@ -322,7 +284,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             continue
         for label, part in (("", chosen), (", no balls", [r for r in chosen if not r["ball"]])):
             text += ["", f"## Stages, setting `{name}`{label}", "", _header("stage")]
-            text += [_line(stage, part, stage) for stage in ("truth", *SOLVERS)]
+            text += [_line(stage, part, stage) for stage in ("truth", *SHORT.values())]
     text += ["", "## Settings, after LSQ", "", _header("setting (clips)")]
     text += [_line(f"{name} ({len(chosen)})", chosen, "lsq") for name, chosen in by_setting.items() if chosen]
     text += ["", "## Clips, setting `standard`, after LSQ", "", _header("clip")]
@@ -367,7 +329,7 @@ def main(
     entries = in_turns(read_manifest(data_folder() / "bench80.json").entries, set())[:clips]
     quick = [name for name in settings if SETTINGS[name].stages < 2]
     tasks = [(entry, quick, seed, folder) for seed in seeds for entry in entries]
-    tasks += [(entry, settings, seed, folder) for seed in seeds for entry in entries[:full_clips]]
+    tasks += [(entry, list(settings), seed, folder) for seed in seeds for entry in entries[:full_clips]]
     run_all(measure_clip, tasks, jobs)
     names = {entry.name for entry in entries}
     rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]

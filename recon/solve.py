@@ -48,14 +48,15 @@ class Solved:
     """What the steps made.
 
     Attributes:
-        motion: body, object and the annotated contacts.
+        motion: body, object and the annotated contacts, after the last step; motions: after each one that ran, by name.
         poses: the keypoint solver's, with residuals, ranks and messages.
         optimizer: its account, None where it was left out.
-        contact_mm: mean distance of the annotated pairs after each step that ran, by its name; NaN without pairs.
+        contact_mm: mean distance of the annotated pairs, by the same names; NaN without pairs.
         seconds: of wall time, by the same names.
     """
 
     motion: Motion
+    motions: dict[str, Motion]
     poses: ObjectPoses
     optimizer: OptimizerReport | None
     contact_mm: dict[str, float]
@@ -105,20 +106,21 @@ def solve(
         timer.end(motion)
     if config.optimizing:
         timer.begin(STAGES[2])
-        optimized = optimize(motion, annotations, camera, masks, config.optimizer)
+        optimized = optimize(motion, annotations, camera, masks, config.optimizer, rest=poses.rest)
         motion, report = optimized.motion, optimized.report
         timer.end(motion)
     if config.smoothing:
         timer.begin(STAGES[3])
-        motion = smooth(motion, annotations, config.low_pass)
+        motion = smooth(motion, annotations, config.low_pass, rest=poses.rest)
         timer.end(motion)
-    return Solved(motion, poses, report, timer.contact_mm, timer.seconds)
+    return Solved(motion, timer.motions, poses, report, timer.contact_mm, timer.seconds)
 
 
 class _Timer:
-    """Keeps each step's seconds, and how far the annotated pairs are apart after it."""
+    """Keeps each step's motion and seconds, and how far the annotated pairs are apart after it."""
 
     def __init__(self, on_stage: Callable[[str], None] | None) -> None:
+        self.motions: dict[str, Motion] = {}
         self.seconds: dict[str, float] = {}
         self.contact_mm: dict[str, float] = {}
         self._on_stage, self._name, self._began = on_stage, "", 0.0
@@ -130,5 +132,6 @@ class _Timer:
 
     def end(self, motion: Motion) -> None:
         self.seconds[self._name] = round(time.perf_counter() - self._began, 3)
+        self.motions[self._name] = motion
         apart = graph_distances(motion)
         self.contact_mm[self._name] = contact_distance(apart) if np.isfinite(apart).any() else float("nan")

@@ -86,8 +86,9 @@ def _quadratic(o: Observations, static: bool) -> _Quadratic:
         1,
     )
     seen = o.points_b[c:]
-    arms = (np.repeat(o.points_b[:c], 3, 0), np.repeat(seen, 2, 0), seen[: inward.shape[1]], np.zeros((3, 3)))
-    arms = np.concatenate(arms)
+    arms = np.concatenate(
+        (np.repeat(o.points_b[:c], 3, 0), np.repeat(seen, 2, 0), seen[: inward.shape[1]], np.zeros((3, 3)))
+    )
     turns = (rows[..., None] * arms[:, None]).reshape(*rows.shape[:2], 9)  # a R p = sum_ij a_i R_ij p_j
     if static:
         rows, turns, right = (x.reshape(1, -1, *x.shape[2:]) for x in (rows, turns, right))

@@ -22,7 +22,7 @@ from recon.keypoints.determinacy import contradictions, frame_rank, missing_poin
 from recon.keypoints.motion_prior import MotionPrior
 from recon.keypoints.observations import Kernel, Linearization, Observations
 from recon.keypoints.pose_search import Candidates
-from recon.keypoints.rest import resting
+from recon.keypoints.rest import rest_intervals, resting
 from sim import rotations
 from sim.errors import ReconstructionError
 from sim.geometry import Geometry, Primitive
@@ -42,6 +42,7 @@ class KeypointSolverConfig:
         contact_sigma: m, how far a keypoint may well be from the object point it touches; w_3D = 1 / sigma^2.
         image_sigma: pixels of the video, how far a click or track may well be off; w_2D = 1 / sigma^2. The defaults
             give 10,000 and 0.25; the published code's 810,000 and 4 have the ratio of 4.4 mm to 2 px.
+        depth_sigma: m, how far the depth of an image point may well be off, where a depth map tells it.
         kernel: `none` is eq. 3 as it stands; the others bound what a wrong click can do (see `observations.robust`).
         kernel_threshold: residual in sigmas at which the kernel sets in.
         candidates: poses followed up in each frame.
@@ -54,6 +55,7 @@ class KeypointSolverConfig:
 
     contact_sigma: float = 0.010
     image_sigma: float = 2.0
+    depth_sigma: float = 0.1
     kernel: Kernel = "cauchy"
     kernel_threshold: float = 3.0
     candidates: int = 4
@@ -75,6 +77,8 @@ class ObjectPoses:
         rank: [T] int, 0..6 directions that the frame's own points determine.
         solved: [T] bool, rank 6; elsewhere the neighbours decide what is open.
         interpolated: [T] bool, the frame has no point at all.
+        rest: [R, 2] int, first and last frame of each stretch in which the object is at rest (`recon.keypoints.rest`);
+            none where it is static, or the prior leaves rest out.
         messages: what is missing in which frames, and which points contradict the others; each one line.
     """
 
@@ -85,6 +89,7 @@ class ObjectPoses:
     rank: np.ndarray
     solved: np.ndarray
     interpolated: np.ndarray
+    rest: np.ndarray
     messages: tuple[str, ...]
 
 
@@ -113,13 +118,14 @@ def solve_object_poses(
     """
     config = KeypointSolverConfig() if config is None else config
     _check(annotations, keypoints_w, camera, initial)
-    observations = Observations.of(annotations, keypoints_w, camera, config.contact_sigma, config.image_sigma)
+    sigmas = config.contact_sigma, config.image_sigma, config.depth_sigma
+    observations = Observations.of(annotations, keypoints_w, camera, *sigmas)
     static = annotations.is_static
-    ball = not static and isinstance(geometry, Primitive) and geometry.kind == "sphere"
     candidates = pose_search.search(observations, config.candidates, static)
     if initial is not None:
         candidates = _with_initial(observations, candidates, initial)
     candidates, costs = _refine(observations, candidates, config)
+    rest = np.zeros(max(annotations.num_frames - 1, 0))
     if static:
         best = int(costs[0].argmin())
         position, rotation = candidates.position_w[:, best], candidates.rotation_w[:, best]
@@ -127,8 +133,11 @@ def solve_object_poses(
         path = _cheapest_path(candidates, costs, observations, config.prior or MotionPrior(), fps)
         position, rotation = _fill(path, observations.held)
         if config.prior is not None:
-            position, rotation = _refine_clip(observations, position, rotation, config, config.prior, fps, ball)
-    return _result(observations, position, rotation, config)
+            if config.prior.rest_speed is not None:
+                ball = isinstance(geometry, Primitive) and geometry.kind == "sphere"
+                rest = resting(observations, config.prior.still, fps, ball)
+            position, rotation = _refine_clip(observations, position, rotation, config, config.prior, fps, rest)
+    return _result(observations, position, rotation, config, rest_intervals(rest, fps))
 
 
 def _check(
@@ -255,10 +264,9 @@ def _refine_clip(
     config: KeypointSolverConfig,
     prior: MotionPrior,
     fps: float,
-    ball: bool,
+    rest: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Levenberg-Marquardt on the whole clip: eq. 3 of all frames plus the motion prior. [T, 3] m, [T, 4]."""
-    rest = None if prior.rest_speed is None else resting(o, prior.still, fps, ball)
 
     def equations(at: np.ndarray, turned: np.ndarray) -> NormalEquations:
         points = o.linearize(at[:, None], turned[:, None], config.kernel, config.kernel_threshold)
@@ -288,7 +296,9 @@ def _refine_clip(
     return position, rotation
 
 
-def _result(o: Observations, position: np.ndarray, rotation: np.ndarray, config: KeypointSolverConfig) -> ObjectPoses:
+def _result(
+    o: Observations, position: np.ndarray, rotation: np.ndarray, config: KeypointSolverConfig, rest: np.ndarray
+) -> ObjectPoses:
     frames, c = len(o.active), o.num_contacts
     static = len(position) == 1 < frames
     plain = o.linearize(position[:, None], rotation[:, None])
@@ -307,5 +317,6 @@ def _result(o: Observations, position: np.ndarray, rotation: np.ndarray, config:
         rank=rank,
         solved=rank == 6,
         interpolated=~o.held & (not static),
+        rest=rest,
         messages=messages,
     )

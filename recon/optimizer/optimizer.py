@@ -67,6 +67,7 @@ def optimize(
     masks: Masks | None = None,
     config: OptimizerConfig | None = None,
     *,
+    rest: np.ndarray | None = None,
     skin: LinearBlendSkin | None = None,
     renderer: SilhouetteRenderer = outline_renderer,
 ) -> OptimizedMotion:
@@ -77,6 +78,8 @@ def optimize(
         annotations: contacts and image points of one object, T frames.
         camera: of the video; needed for masks and image points.
         masks: of person and object, T frames; None leaves eq. 17 out.
+        rest: [R, 2] int, first and last frame of each stretch in which the object is at rest (`ObjectPoses.rest`): one
+            correction serves a whole stretch, so that what does not move is not moved.
         skin: what collides and casts the silhouette; built by `config.skin` where None.
         renderer: draws the silhouettes.
 
@@ -90,12 +93,14 @@ def optimize(
     config = config or OptimizerConfig()
     began = time.perf_counter()
     motion, index = _prepared(motion, annotations, camera, masks)
-    frames = key_frames(motion.num_frames, config.stride)
+    rest = np.zeros((0, 2), np.int64) if rest is None else rest
+    frames = np.union1d(key_frames(motion.num_frames, config.stride), rest)
     if skin is None:
         built = load_skin(config.skin, motion, **({"detail": "coarse"} if config.skin == "anny" else {}))
         assert isinstance(built, LinearBlendSkin)
         skin = built
-    problem = Problem(motion, index, annotations, camera, masks, config, skin, renderer, frames)
+    shared = shared_corrections(frames, rest, motion.objects[index].is_static)
+    problem = Problem(motion, index, annotations, camera, masks, config, skin, renderer, frames, shared)
     terms, inside = _descend(problem, config)
     moved = _spread(motion, index, frames, problem)
     report = OptimizerReport(
@@ -146,6 +151,17 @@ def _prepared(
         )
         item = replace(item, is_static=True)
     return motion.replace(objects=_swapped(motion, index, item), contacts=annotations.contacts), index
+
+
+def shared_corrections(frames: np.ndarray, rest: np.ndarray, is_static: bool) -> np.ndarray:
+    """Which correction of the object's pose each key frame [N] has: [N] int from 0 on, ascending.
+
+    Its own, but for those that lie in one stretch of rest [R, 2], and for a static object, which has one.
+    """
+    if is_static:
+        return np.zeros(len(frames), np.int64)
+    inside = (frames[1:, None] <= rest[:, 1]) & (frames[:-1, None] >= rest[:, 0])
+    return np.append(0, np.cumsum(~inside.any(-1)))
 
 
 def _with_poses(item: MotionObject, position_w: np.ndarray, rotation_w: np.ndarray) -> MotionObject:

@@ -41,7 +41,9 @@ class Problem:
     def __init__(
         self, motion: Motion, index: int, annotations: Annotations, camera: Camera | None, masks: Masks | None,
         config: OptimizerConfig, skin: LinearBlendSkin, renderer: SilhouetteRenderer, frames: np.ndarray,
+        shared: np.ndarray,
     ) -> None:  # fmt: skip
+        """`shared` [N] says which correction of the object each key frame has."""
         self.config, self.weights = config, config.weights
         item, graph = motion.objects[index], annotations.contacts
         self.body = DifferentiableBody.of(skin)
@@ -60,11 +62,12 @@ class Problem:
         geoms = capsules.body_geoms(motion.offsets, stance=capsules.measure_stance(motion), hands="full")
         self.capsules = Capsules.of(geoms, self.root_w)
         self.image = _ImagePoints.of(annotations, camera, frames)
-        n, one = len(frames), (1 if item.is_static else len(frames))
+        n, poses = len(frames), int(shared.max()) + 1
+        self._shared = torch.as_tensor(shared)
         self.variables = {
             "turn": torch.zeros(n, len(self.joints), 3),
-            "object_turn": torch.zeros(one, 3),
-            "object_move": torch.zeros(one, 3),
+            "object_turn": torch.zeros(poses, 3),
+            "object_move": torch.zeros(poses, 3),
             "root": torch.zeros(n, 3),
         }
         free = {
@@ -84,9 +87,13 @@ class Problem:
                 config.mask_size, renderer, self.vertices(start), start.position_w, start.rotation_w,
             )  # fmt: skip
 
+    def corrections(self) -> dict[str, torch.Tensor]:
+        """The variables of every key frame, [N, ...]: those that several share, once for each."""
+        return {name: v[self._shared] if name.startswith("object") else v for name, v in self.variables.items()}
+
     def state(self) -> State:
         """Body and object with the corrections applied."""
-        v = self.variables
+        v = self.corrections()
         turned = rotations.multiply(self.rotations_b[:, self.joints], rotations.from_rotvec(v["turn"]))
         local = self.rotations_b.index_copy(1, torch.tensor(self.joints, dtype=torch.long), turned)
         root = self.root_w + v["root"]
@@ -120,8 +127,9 @@ class Problem:
             found |= {name: w.mask * value.sum() for name, value in drawn.items()}
         if self.image is not None and w.image_points:
             found["image points"] = w.image_points * self.image.loss(state.position_w, state.rotation_w).sum()
-        found["stay"] = w.stay * torch.stack([v.square().sum() for v in self.variables.values()]).sum()
-        found["smooth"] = w.smooth * torch.stack([v.diff(dim=0).square().sum() for v in self.variables.values()]).sum()
+        corrections = self.corrections().values()
+        found["stay"] = w.stay * torch.stack([v.square().sum() for v in corrections]).sum()
+        found["smooth"] = w.smooth * torch.stack([v.diff(dim=0).square().sum() for v in corrections]).sum()
         return found
 
     def vertex_distance(self, state: State, vertices: torch.Tensor) -> torch.Tensor:

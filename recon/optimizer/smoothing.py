@@ -70,12 +70,20 @@ class SmoothingConfig:
             raise ReconstructionError("smoothing: frequencies must not be negative, the order at least 1")
 
 
-def smooth(motion: Motion, annotations: Annotations, config: SmoothingConfig | None = None) -> Motion:
+def smooth(
+    motion: Motion,
+    annotations: Annotations,
+    config: SmoothingConfig | None = None,
+    *,
+    rest: np.ndarray | None = None,
+) -> Motion:
     """Low-pass of body and objects without delay; the body stays on its contacts.
 
     Args:
         motion: of T frames; static objects stay as they are.
-        annotations: whose contacts hold; T frames.
+        annotations: of one object, whose contacts hold; T frames.
+        rest: [R, 2] int, first and last frame of each stretch in which that object is at rest (`ObjectPoses.rest`):
+            each is smoothed by itself, so that motion before and after does not reach into it.
     """
     config = config or SmoothingConfig()
     smoothed = motion.replace(
@@ -84,7 +92,7 @@ def smooth(motion: Motion, annotations: Annotations, config: SmoothingConfig | N
         objects=tuple(
             item
             if item.is_static
-            else _smoothed(item, motion.fps, config, impacts(annotations.contacts, index, config))
+            else _smoothed(item, motion.fps, config, breaks(annotations.contacts, index, rest, config))
             for index, item in enumerate(motion.objects)
         ),
     )
@@ -100,23 +108,26 @@ _HOLD_SIGMA = 0.002
 """m: after smoothing keypoints are some millimetres off, and should be back within two."""
 
 
-def impacts(graph: ContactGraph, item: int, config: SmoothingConfig) -> np.ndarray:
-    """Frames in the middle of an object's contacts that are short enough to be impacts, ascending."""
-    short = (graph.object_index == item) & (graph.last_frame - graph.first_frame < config.impact_frames)
-    return np.unique((graph.first_frame[short] + graph.last_frame[short]) // 2)
+def breaks(graph: ContactGraph, item: int, rest: np.ndarray | None, config: SmoothingConfig) -> np.ndarray:
+    """Frames in which an object's velocity leaps, ascending.
+
+    They are the middles of its contacts that are short enough to be impacts, and the ends of its stretches at rest.
+    """
+    mine = graph.object_index == item
+    short = mine & (graph.last_frame - graph.first_frame < config.impact_frames)
+    ends = rest.reshape(-1) if rest is not None and (mine.any() or not len(graph)) else np.zeros(0, np.int64)
+    return np.union1d((graph.first_frame[short] + graph.last_frame[short]) // 2, ends)
 
 
-def _smoothed(item: MotionObject, fps: float, config: SmoothingConfig, breaks: np.ndarray) -> MotionObject:
-    bounds, position = np.unique([0, *breaks, len(item.position_w) - 1]), np.array(item.position_w)
-    for start, end in pairwise(bounds):  # a frame of impact ends one piece, begins the next, and stays where it is
-        piece = low_pass(item.position_w[start : end + 1], fps, config.object_hertz, config.order)
-        position[start : end + 1] = piece
-    position[breaks] = item.position_w[breaks]
-    return replace(
-        item,
-        position_w=position,
-        rotation_w=low_pass_rotations(item.rotation_w, fps, config.object_hertz, config.order),
-    )
+def _smoothed(item: MotionObject, fps: float, config: SmoothingConfig, leaps: np.ndarray) -> MotionObject:
+    """The object smoothed between its leaps: such a frame ends one piece, begins the next, and stays where it is."""
+    position, rotation = np.array(item.position_w), np.array(item.rotation_w)
+    for start, end in pairwise(np.unique([0, *leaps, len(position) - 1])):
+        piece = slice(start, end + 1)
+        position[piece] = low_pass(item.position_w[piece], fps, config.object_hertz, config.order)
+        rotation[piece] = low_pass_rotations(item.rotation_w[piece], fps, config.object_hertz, config.order)
+    position[leaps], rotation[leaps] = item.position_w[leaps], item.rotation_w[leaps]
+    return replace(item, position_w=position, rotation_w=rotations.make_continuous(rotation))
 
 
 def _places(motion: Motion, graph: ContactGraph) -> np.ndarray:

@@ -50,3 +50,13 @@ def test_figures_of_known_errors(truth: benchmark.Truth, view: View) -> None:
     assert none["rotation_deg"] == pytest.approx(0.0, abs=1e-4)
     area = 2 * (0.3 * 0.4 + 0.3 * 0.2 + 0.4 * 0.2)
     assert none["cd_o_mm"] == pytest.approx(np.sqrt(area / POINTS) * 1000, rel=0.1)
+
+
+def test_a_setting_is_measured_after_each_step_and_says_what_fails(truth: benchmark.Truth, view: View) -> None:
+    rows = benchmark.measure_setting(truth, view, benchmark.Setting(EXACT, stages=2), seed=0)
+    assert list(rows) == ["truth", "lsq", "ik"]
+    assert rows["lsq"]["mpjpe_mm"] == pytest.approx(0.0, abs=1e-6)  # the solver leaves the body alone
+    assert rows["ik"]["contact_mm"] < rows["lsq"]["contact_mm"] + 1.0
+    assert rows["lsq"]["seconds"] > 0.0
+    none = benchmark.Setting(dataclasses.replace(EXACT, max_pairs=0, image_points=0))
+    assert list(benchmark.measure_setting(truth, view, none, seed=0)["lsq"]) == ["error"]

@@ -10,7 +10,7 @@ from recon.annotations import Annotations, ImagePoints
 from recon.camera import Camera
 from recon.keypoints.motion_prior import MotionPrior
 from recon.keypoints.observations import Observations
-from recon.keypoints.rest import resting
+from recon.keypoints.rest import rest_intervals, resting
 from recon.keypoints.solver import KeypointSolverConfig, ObjectPoses, solve_object_poses
 from sim import rotations
 from sim.contact_graph import ContactGraph
@@ -80,6 +80,23 @@ def test_shares_of_a_box_put_down() -> None:
     rest = resting(Scene(put_down(), 40).observations, 2.0, FPS)
     assert (rest[:39] == 0).all()
     assert (rest[41:] == 1).all()
+
+
+def test_intervals_by_hand() -> None:
+    shares = np.array([0.0, 1.0, 0.9, 0.6, 0.4, 0.6, 0.2, 1.0, 1.0])  # step t leads from frame t to t + 1
+    assert rest_intervals(shares, fps=4.0).tolist() == [[1, 4], [7, 9]]  # the one step of 0.6 is too short
+    assert rest_intervals(shares, fps=1.0).tolist() == [[1, 4], [5, 6], [7, 9]]
+    assert rest_intervals(np.zeros(9), 4.0).shape == rest_intervals(np.zeros(0), 4.0).shape == (0, 2)
+
+
+def test_the_solver_says_when_the_object_rests() -> None:
+    scene = Scene(put_down(), 40)
+    [[first, last]] = scene.solve().rest.tolist()
+    assert first in range(38, 43)
+    assert last == 89
+    assert not len(scene.solve(ORDINARY).rest)
+    scene.annotations = replace(scene.annotations, is_static=True)
+    assert not len(scene.solve().rest)
 
 
 def test_what_its_pixels_show_to_move_is_not_at_rest() -> None:

@@ -110,6 +110,25 @@ def test_a_static_object_stays(carrying_motion: Callable[..., Motion]) -> None:
     np.testing.assert_array_equal(done.objects[0].position_w, item.position_w)
 
 
+def test_motion_does_not_reach_into_rest(carrying_motion: Callable[..., Motion]) -> None:
+    """A box falls at 3 m/s and turns at 3 rad/s until it lies from frame 20 to 34, where it is thrown up again."""
+    motion = carrying_motion(frames=50)
+    clock = (np.clip(20 - np.arange(50), 0, None) + np.clip(np.arange(50) - 34, 0, None)) / 10.0
+    path, turn = np.outer(clock, [0.0, 0.0, 1.0]), rotations.from_rotvec(np.outer(clock, [0.0, 1.0, 0.0]))
+    none = ContactGraph()
+    item = replace(motion.objects[0], position_w=path, rotation_w=turn)
+    motion = motion.replace(fps=30.0, objects=(item,), contacts=none)
+    annotations, lies = Annotations(none, ImagePoints.empty(50)), slice(20, 35)
+    through = smooth(motion, annotations).objects[0]
+    kept = smooth(motion, annotations, rest=np.array([[20, 34]])).objects[0]
+    assert np.abs(through.position_w[lies] - path[lies]).max() > 0.03
+    assert rotations.angle_between(through.rotation_w[lies], turn[lies]).max() > 0.03
+    np.testing.assert_allclose(kept.position_w, path, atol=1e-3)  # at even speed before and after, too
+    np.testing.assert_allclose(kept.position_w[lies], path[lies], atol=1e-12)
+    np.testing.assert_allclose(rotations.angle_between(kept.rotation_w, turn), 0.0, atol=1e-2)
+    np.testing.assert_allclose(rotations.angle_between(kept.rotation_w[lies], turn[lies]), 0.0, atol=1e-6)
+
+
 def _first_pose(motion: Motion) -> dict[str, np.ndarray]:
     item = motion.objects[0]
     return {"position_w": np.tile(item.position_w[0], (30, 1)), "rotation_w": np.tile(item.rotation_w[0], (30, 1))}

@@ -7,7 +7,7 @@ elbows for it; pelvis, spine, legs and feet stay where they were.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mink
 import mujoco
@@ -43,6 +43,7 @@ class ContactFitConfig:
         max_shift: m, the furthest that a wrist is moved.
         fade_seconds: time in which a correction grows before a contact and dies after it.
         smoothing_seconds: standard deviation of the Gaussian that smooths corrections in time.
+        start_depth: m that a palm may lie inside an object in the first frame (`sim.clearance`); 0 allows any depth.
     """
 
     passes: int = 4
@@ -50,6 +51,7 @@ class ContactFitConfig:
     max_shift: float = 0.10
     fade_seconds: float = 0.3
     smoothing_seconds: float = 0.05
+    start_depth: float = 0.015
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,12 @@ class FitResult:
     gap_after_mm: dict[str, float]
     penetration_before_mm: float
     penetration_after_mm: float
+
+    def leading_to(self, motion: Motion, scene: Scene) -> FitResult:
+        """The same with another motion at its end, which is measured."""
+        gaps = hand_gaps(motion, scene)[0]
+        after = _medians(gaps, hand_contact(motion))
+        return replace(self, motion=motion, gap_after_mm=after, penetration_after_mm=_deepest(gaps))
 
 
 def hand_contact(motion: Motion) -> np.ndarray:
@@ -230,14 +238,26 @@ def _wanted(
         known = np.flatnonzero(asks[:, side] | (touching[:, side] & (gaps[:, side] < config.max_shift)))
         if not len(known) or not asks[:, side].any():
             continue
-        nearest = np.abs(frames[:, None] - known).min(1) / fps
-        fade = 0.5 + 0.5 * np.cos(np.pi * np.clip(nearest / config.fade_seconds, 0.0, 1.0))
+        share = fade(np.abs(frames[:, None] - known).min(1) / fps, config.fade_seconds)
         for axis in range(3):
             filled = np.interp(frames, known, wanted[known, side, axis])
             corrections[:, side, axis] = gaussian_filter1d(
-                filled * fade, config.smoothing_seconds * fps, mode="nearest"
+                filled * share, config.smoothing_seconds * fps, mode="nearest"
             )
     return corrections
+
+
+def fade(seconds: np.ndarray, duration: float) -> np.ndarray:
+    """1 at no time away from what is corrected, down to 0 from `duration` on, smoothly: [...] s -> [...]."""
+    share: np.ndarray = 0.5 + 0.5 * np.cos(np.pi * np.clip(seconds / duration, 0.0, 1.0))
+    return share
+
+
+def move_wrists(motion: Motion, shift_w: np.ndarray) -> Motion:
+    """Bend the arms so that the wrists are shift_w [T, 2, 3] m elsewhere, as far as they reach; hands stay turned."""
+    wrists = np.stack([motion.joint_positions_w[:, JOINT_INDEX[f"{side}_wrist"]] for side in SIDES], 1)
+    moved = np.linalg.norm(shift_w, axis=-1).max(1) > 1e-4
+    return _solve_arms(motion, _within_reach(motion, wrists + shift_w), moved)
 
 
 def _within_reach(motion: Motion, wrists_w: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from sim import rotations, skeleton
 from sim.body.capsules import FOOT_JOINTS, FootStance, body_mass, default_stance, measure_stance
+from sim.clearance import clear_start
 from sim.contact_fit import ContactFitConfig, FitResult, fit_contacts, hand_contact_points
 from sim.errors import SimulationError
 from sim.feedforward import pd_targets, sole_corners
@@ -124,7 +125,7 @@ def retarget(
     scene = build_scene(fitted.offsets, fitted.objects, scene_config, stance=stance)
     if config.settle_objects:
         fitted = _settle_objects(fitted, scene)
-    fit = fit_contacts(fitted, scene, config.contact_fit)
+    fit = clear_start(fit_contacts(fitted, scene, config.contact_fit), scene, config.contact_fit)
     fitted, pressing = close_hands(fit.motion, scene, config.grip)
     qpos = motion_to_qpos(fitted, scene)
     qvel = velocities(scene.model, qpos, CONTROL_HZ)

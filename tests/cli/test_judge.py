@@ -11,6 +11,7 @@ from cli.judge import Command
 from cli.main import main
 from envs.tracking import TaskConfig
 from rl.config import PpoConfig, TrainConfig
+from rl.lqr import LqrConfig
 from rl.refine import RefineConfig
 from rl.runs import RunFolder
 from sim.motion import Motion
@@ -19,13 +20,14 @@ SMALL = TrainConfig(
     task=TaskConfig(num_envs=4, threads=1),
     ppo=PpoConfig(steps_per_env=8, batch_size=32),
     refine=RefineConfig(iterations=1, samples=8, horizon=4, carried_out=4),
+    lqr=LqrConfig(strengths=(1.0,), trials=2),
 )
 
 
 def test_a_clip_is_judged_without_learning(
     push_clip: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    push_clip.save(tmp_path / "clip.npz")
+    push_clip.slice(0, 10).save(tmp_path / "clip.npz")
     Command(tmp_path / "clip.npz", output=tmp_path / "run", episodes=2, config=SMALL).run()
     run = RunFolder(tmp_path / "run")
     evaluation = json.loads(run.evaluation.read_text(encoding="utf-8"))
@@ -41,7 +43,7 @@ def test_a_clip_is_judged_without_learning(
 def test_a_folder_that_holds_a_run_is_not_written_over(
     push_clip: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    push_clip.save(tmp_path / "clip.npz")
+    push_clip.slice(0, 10).save(tmp_path / "clip.npz")
     command = Command(tmp_path / "clip.npz", output=tmp_path / "run", episodes=2, config=SMALL)
     command.run()
     before = RunFolder(tmp_path / "run").corrections.read_bytes()

@@ -13,6 +13,7 @@ import torch
 from envs.starts import StartConfig
 from envs.tracking import TaskConfig
 from rl.config import MasteryConfig, PpoConfig, TrainConfig
+from rl.lqr import LqrConfig
 from rl.refine import RefineConfig
 from rl.runs import RunFolder
 from rl.train import train
@@ -25,6 +26,7 @@ TINY = TrainConfig(
     torch_threads=1,
     mastery=MasteryConfig(evaluations=0),
     refine=RefineConfig(iterations=0),
+    lqr=LqrConfig(strengths=(1.0,), trials=2),
     ppo=PpoConfig(steps_per_env=16, batch_size=64, epochs=2, layers=(16,)),
     task=TaskConfig(num_envs=8, threads=1, start=StartConfig(first_share=0.3, failure_share=0.3, min_frames=5)),
 )

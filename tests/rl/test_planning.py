@@ -32,7 +32,7 @@ def clips(push_clip: Motion, tmp_path: Path) -> tuple[list[ClipFolder], list[Ref
     """Folders of two short motions."""
     torch.set_num_threads(1)
     folders = [ClipFolder(tmp_path / "clips" / name) for name in ("a", "b")]
-    motions = [push_clip.slice(0, 10), push_clip.slice(5, 14)]
+    motions = [push_clip.slice(0, 8), push_clip.slice(5, 12)]
     for folder, motion in zip(folders, motions, strict=True):
         motion.save(folder.motion)
     return folders, [retarget(motion) for motion in motions]
@@ -44,7 +44,7 @@ def test_every_clip_is_planned_once(
     folders, references = clips
     seen: list[int] = []
     first = plan_clips(folders, references, tiny(refine=PLAN), on_steps=seen.append)
-    assert [p.frames for p in first] == [10, 9]
+    assert [p.frames for p in first] == [8, 7]
     assert seen == sorted(seen)
     assert seen[-1] == sum(p.steps for p in first)
     assert [read_planned(folder) for folder in folders] == first

@@ -13,7 +13,9 @@ from scipy.ndimage import grey_opening, uniform_filter1d
 from recon.keypoints.observations import Observations
 
 _SECONDS = 0.5
-"""Of pixels that are looked at together, and the least that a stretch at rest lasts."""
+"""Of pixels that are looked at together."""
+_SHORTEST = 0.2
+"""Seconds that a stretch at rest lasts at least."""
 
 
 def resting(o: Observations, still_sigma: float, fps: float, ball: bool = False) -> np.ndarray:
@@ -44,11 +46,11 @@ def resting(o: Observations, still_sigma: float, fps: float, ball: bool = False)
 def rest_intervals(rest: np.ndarray, fps: float) -> np.ndarray:
     """First and last frame, both included, of every stretch at rest: [R, 2] int, from the shares [T - 1] of `resting`.
 
-    At rest is what is so by more than half, for half a second.
+    At rest is what is so by more than half, for a fifth of a second.
     """
     edges = np.diff((rest > 0.5).astype(np.int64), prepend=0, append=0)
     bounds = np.stack((np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)), -1)
-    return np.asarray(bounds[bounds[:, 1] - bounds[:, 0] >= round(_SECONDS * fps)])
+    return np.asarray(bounds[bounds[:, 1] - bounds[:, 0] >= round(_SHORTEST * fps)])
 
 
 def _spread(pixels: np.ndarray, seen: np.ndarray, window: int) -> np.ndarray:

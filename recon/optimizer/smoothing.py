@@ -83,7 +83,7 @@ def smooth(
         motion: of T frames; static objects stay as they are.
         annotations: of one object, whose contacts hold; T frames.
         rest: [R, 2] int, first and last frame of each stretch in which that object is at rest (`ObjectPoses.rest`):
-            each is smoothed by itself, so that motion before and after does not reach into it.
+            each is smoothed by itself, so that motion before and after reaches no farther into it than a time constant.
     """
     config = config or SmoothingConfig()
     smoothed = motion.replace(
@@ -92,7 +92,7 @@ def smooth(
         objects=tuple(
             item
             if item.is_static
-            else _smoothed(item, motion.fps, config, breaks(annotations.contacts, index, rest, config))
+            else _smoothed(item, motion.fps, config, breaks(annotations.contacts, index, rest, motion.fps, config))
             for index, item in enumerate(motion.objects)
         ),
     )
@@ -108,14 +108,17 @@ _HOLD_SIGMA = 0.002
 """m: after smoothing keypoints are some millimetres off, and should be back within two."""
 
 
-def breaks(graph: ContactGraph, item: int, rest: np.ndarray | None, config: SmoothingConfig) -> np.ndarray:
-    """Frames in which an object's velocity leaps, ascending.
+def breaks(graph: ContactGraph, item: int, rest: np.ndarray | None, fps: float, config: SmoothingConfig) -> np.ndarray:
+    """Frames through which an object's path is not smoothed, ascending.
 
-    They are the middles of its contacts that are short enough to be impacts, and the ends of its stretches at rest.
+    They are the middles of its contacts that are short enough to be impacts, where velocity leaps, and the ends of its
+    stretches at rest, a time constant of the filter inside: what is there when hands let go is seldom sharp.
     """
     mine = graph.object_index == item
     short = mine & (graph.last_frame - graph.first_frame < config.impact_frames)
-    ends = rest.reshape(-1) if rest is not None and (mine.any() or not len(graph)) else np.zeros(0, np.int64)
+    ends = np.zeros((0, 2), np.int64) if rest is None or not (mine.any() or not len(graph)) else rest
+    inside = np.minimum(np.ceil(fps / (2 * np.pi * max(config.object_hertz, 0.1))), (ends[:, 1] - ends[:, 0]) // 2)
+    ends = (ends + inside[:, None] * [1, -1]).astype(np.int64)
     return np.union1d((graph.first_frame[short] + graph.last_frame[short]) // 2, ends)
 
 

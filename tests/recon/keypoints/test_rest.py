@@ -84,8 +84,8 @@ def test_shares_of_a_box_put_down() -> None:
 
 def test_intervals_by_hand() -> None:
     shares = np.array([0.0, 1.0, 0.9, 0.6, 0.4, 0.6, 0.2, 1.0, 1.0])  # step t leads from frame t to t + 1
-    assert rest_intervals(shares, fps=4.0).tolist() == [[1, 4], [7, 9]]  # the one step of 0.6 is too short
-    assert rest_intervals(shares, fps=1.0).tolist() == [[1, 4], [5, 6], [7, 9]]
+    assert rest_intervals(shares, fps=10.0).tolist() == [[1, 4], [7, 9]]  # the one step of 0.6 is too short
+    assert rest_intervals(shares, fps=5.0).tolist() == [[1, 4], [5, 6], [7, 9]]
     assert rest_intervals(np.zeros(9), 4.0).shape == rest_intervals(np.zeros(0), 4.0).shape == (0, 2)
 
 

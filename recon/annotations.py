@@ -11,7 +11,8 @@ On disk a plain JSON that can be written by hand (`points.json`)::
      "clicks": [{"target": "object", "frame": 0, "pixel": [400, 220], "positive": true}]}
 
 `"point": [x, y, z]` stands in for `"vertex"` where a point is no vertex. A frame without a pixel is a frame in which
-the point is not visible. `first` and `last` (both included) may be left out: the whole clip.
+the point is not visible; a third number after a pixel's two is its confidence from 0 to 1, as trackers tell it. `first`
+and `last` (both included) may be left out: the whole clip.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class ImagePoints:
         visible: [T, P] bool.
         vertices: [P] int, vertex of the original mesh, -1 where the point is none.
         depths: [T, P] m along the camera's axis where a depth map tells it, else NaN. Measured, so never kept on disk.
+        confidence: [T, P] from 0 to 1, how far each pixel is to be trusted, 0 where not visible; None: all of them.
     """
 
     points_b: np.ndarray
@@ -56,6 +58,7 @@ class ImagePoints:
     visible: np.ndarray
     vertices: np.ndarray
     depths: np.ndarray | None = None
+    confidence: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         points = frozen(self.points_b).reshape(-1, 3)
@@ -69,6 +72,16 @@ class ImagePoints:
         _finite("image_points.points_b", points)
         _set(self, points_b=points, visible=visible, pixels=frozen(np.where(visible[..., None], pixels, np.nan)))
         _set(self, vertices=_vertex_ids("image_points", self.vertices, len(points)))
+        if self.confidence is not None:
+            confidence = np.where(visible, np.asarray(self.confidence, np.float64).reshape(shape), 0.0)
+            bad = ~((confidence >= 0) & (confidence <= 1))
+            if bad.any():
+                frame, point = np.argwhere(bad)[0]
+                raise AnnotationError(
+                    f"image_points: point {point} has confidence {confidence[frame, point]:g} in frame {frame}, "
+                    "expected 0 to 1"
+                )
+            _set(self, confidence=frozen(confidence))
         if self.depths is not None:
             _set(self, depths=frozen(np.asarray(self.depths, np.float64).reshape(shape)))
 
@@ -169,6 +182,7 @@ class Annotations:
                 points,
                 pixels=points.pixels[start:stop],
                 visible=points.visible[start:stop],
+                confidence=None if points.confidence is None else points.confidence[start:stop],
                 depths=None if points.depths is None else points.depths[start:stop],
             ),
             start_frame=min(max(self.start_frame - start, 0), stop - start - 1),
@@ -238,7 +252,7 @@ def to_json(annotations: Annotations) -> dict[str, Any]:
     image_points = [
         {
             **_place(points.vertices[p], points.points_b[p]),
-            "pixels": {str(t): points.pixels[t, p].tolist() for t in np.flatnonzero(points.visible[:, p])},
+            "pixels": {str(t): _pixel(points, int(t), p) for t in np.flatnonzero(points.visible[:, p])},
         }
         for p in range(len(points))
     ]
@@ -307,19 +321,29 @@ def _read_contacts(
 def _read_image_points(content: Mapping[str, Any], mesh: Mesh | None, scale: float, frames: int) -> ImagePoints:
     rows = _rows(content, "image_points")
     places = [_read_place(row, mesh, scale, where) for where, row in rows]
-    pixels = np.full((frames, len(rows), 2), np.nan)
+    pixels, confidence = np.full((frames, len(rows), 2), np.nan), np.ones((frames, len(rows)))
     for p, (where, row) in enumerate(rows):
         track: dict[str, Any] = _get(row, "pixels", dict, where=where)
         for key in track:
             if not (key.isdecimal() and int(key) < frames):
                 raise AnnotationError(f"{where}: pixels names frame '{key}', the clip has 0..{frames - 1}")
-            pixels[int(key), p] = _numbers(track, key, 2, f"{where}.pixels")
+            trusted = isinstance(track[key], list) and len(track[key]) == 3
+            numbers = _numbers(track, key, 3 if trusted else 2, f"{where}.pixels")
+            pixels[int(key), p], confidence[int(key), p] = numbers[:2], numbers[2] if trusted else 1.0
     return ImagePoints(
         np.array([point for _, point in places]).reshape(-1, 3),
         pixels,
         np.isfinite(pixels).all(-1),
         np.array([vertex for vertex, _ in places], np.int64),
+        confidence=None if (confidence == 1).all() else confidence,
     )
+
+
+def _pixel(points: ImagePoints, frame: int, point: int) -> list[float]:
+    """Pixel, and its confidence where it is not 1."""
+    trust = 1.0 if points.confidence is None else float(points.confidence[frame, point])
+    pixel: list[float] = points.pixels[frame, point].tolist()
+    return pixel if trust == 1.0 else [*pixel, trust]
 
 
 def _place(vertex: int, point: np.ndarray) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Observations:
         center_b: [3] m in the object's frame, the mean of all its annotated points: poses here are of this centre.
         targets_w: [T, C, 3] m; pixels: [T, P, 2], 0 where not active.
         depths: [T, P] m along the camera's axis, NaN where unknown or not active; None where no depth is known at all.
-        active: [T, C + P] bool.
+        active: [T, C + P] bool; confidence: [T, C + P] from 0 to 1, weighs each residual's cost.
         sigmas: [C + P] m and pixels, one standard deviation; depth_sigma: m, that of depths.
         camera: as it filmed these frames.
         near_w: [T, 3] m, the person's middle: objects are looked for around it.
@@ -69,6 +69,7 @@ class Observations:
     pixels: np.ndarray
     depths: np.ndarray | None
     active: np.ndarray
+    confidence: np.ndarray
     sigmas: np.ndarray
     depth_sigma: float
     camera: Camera
@@ -82,6 +83,7 @@ class Observations:
         """keypoints_w: [T, 87, 3] m. The sigmas are in metres, pixels and metres."""
         graph, image = annotations.contacts, annotations.image_points
         frames = annotations.num_frames
+        confidence = np.ones(image.visible.shape) if image.confidence is None else image.confidence
         depths = None if image.depths is None else np.where(image.visible, image.depths, np.nan)
         points = np.concatenate((graph.points_b, image.points_b))
         active = np.concatenate((graph.active(frames), image.visible), 1)
@@ -99,6 +101,7 @@ class Observations:
             pixels=np.where(image.visible[..., None], image.pixels, 0.0),
             depths=depths if depths is not None and np.isfinite(depths).any() else None,
             active=active,
+            confidence=np.concatenate((np.ones((frames, len(graph))), confidence), 1),
             depth_sigma=depth_sigma,
             sigmas=np.repeat([contact_sigma, image_sigma], [len(graph), len(image)]),
             camera=camera,
@@ -114,6 +117,11 @@ class Observations:
     def held(self) -> np.ndarray:
         """[T] bool, the frame has a point."""
         return np.asarray(self.active.any(1))
+
+    @property
+    def precision(self) -> np.ndarray:
+        """[T, C + P] 1/m and 1/px, the root of the weight that eq. 3 gives each pair; 0 where not active."""
+        return np.asarray(np.where(self.active, np.sqrt(self.confidence) / self.sigmas, 0.0))
 
     @property
     def radius(self) -> float:
@@ -148,7 +156,7 @@ class Observations:
         distances = np.where(self.active[:, None], distances, np.nan)
         behind = (self.active[:, None] & np.isnan(distances)).any(-1)
         loss, weight = robust(np.nan_to_num(distances / self.sigmas) ** 2, kernel, threshold)
-        scale = np.where(np.isfinite(distances), np.sqrt(weight) / self.sigmas, 0.0)[..., None]
+        scale = np.where(np.isfinite(distances), np.sqrt(weight) * self.precision[:, None], 0.0)[..., None]
         rows = [
             (scale[:, :, :c, :, None] * moves[:, :, :c]).reshape(*shape, -1, 6),
             (scale[:, :, c:, :, None] * (np.nan_to_num(slopes) @ moves[:, :, c:])).reshape(*shape, -1, 6),
@@ -157,15 +165,16 @@ class Observations:
             (scale[:, :, :c] * apart).reshape(*shape, -1),
             (scale[:, :, c:] * np.nan_to_num(off)).reshape(*shape, -1),
         ]
-        cost = 0.5 * loss.sum(-1)
+        cost = 0.5 * (self.confidence[:, None] * loss).sum(-1)
         if self.depths is not None:
             deeper = np.nan_to_num(in_camera[..., 2] - self.depths[:, None]) / self.depth_sigma
             loss, weight = robust(deeper**2, kernel, threshold)
-            scale = np.sqrt(weight) * np.isfinite(self.depths)[:, None]
+            trust = self.confidence[:, None, c:]
+            scale = np.sqrt(trust * weight) * np.isfinite(self.depths)[:, None]
             inward = (self.camera_axes[:, None, None, 2:] @ moves[:, :, c:])[..., 0, :]
             rows.append(scale[..., None] / self.depth_sigma * inward)
             residuals.append(scale * deeper)
-            cost = cost + 0.5 * loss.sum(-1)
+            cost = cost + 0.5 * (trust * loss).sum(-1)
         return Linearization(
             np.where(behind, np.inf, cost), np.concatenate(rows, -2), np.concatenate(residuals, -1), distances
         )

@@ -61,7 +61,7 @@ def _quadratic(o: Observations, static: bool) -> _Quadratic:
     """Eliminates the position from the summed squares of rows a (R p + t) - b."""
     c = o.num_contacts
     depth = np.maximum(o.camera.to_camera(o.near_w[:, None])[..., 0, 2], _MIN_DEPTH)
-    weights = np.where(o.active, 1 / o.sigmas, 0.0)
+    weights = o.precision
     k = o.camera.intrinsics
     rows_c = k[:2] - o.pixels[..., None] * k[2]
     rows_w = (weights[:, c:, None, None] / depth[:, None, None, None]) * (rows_c @ o.camera_axes[:, None])
@@ -103,7 +103,7 @@ def _depth_rows(o: Observations) -> tuple[np.ndarray, np.ndarray]:
     """Rows a [T, D, 3] and right sides b [T, D] of a (R p + t) = b for image points of known depth; D = P or 0."""
     if o.depths is None:
         return np.zeros((len(o.active), 0, 3)), np.zeros((len(o.active), 0))
-    weight = np.isfinite(o.depths) / o.depth_sigma
+    weight = np.isfinite(o.depths) * np.sqrt(o.confidence[:, o.num_contacts :]) / o.depth_sigma
     inward = np.broadcast_to(o.camera_axes[:, 2], (len(weight), 3))
     at = (inward * o.camera.position_w).sum(-1, keepdims=True)
     return weight[..., None] * inward[:, None], weight * (np.nan_to_num(o.depths) + at)

@@ -75,13 +75,14 @@ def edge_distance_weight(mask: torch.Tensor) -> torch.Tensor:
     return weights
 
 
-def image_point_loss(points_c: torch.Tensor, rays: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
+def image_point_loss(points_c: torch.Tensor, rays: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Mean squared distance of object points to the viewing rays of their pixels, at the points' depth, m^2: [N].
 
     The 3D-2D part of eq. 3, in metres instead of pixels, so that near and far clips weigh alike.
 
     Args:
-        points_c: [N, P, 3] m in camera axes; rays: [N, P, 2], x / z and y / z of the pixels; visible: [N, P], 0 or 1.
+        points_c: [N, P, 3] m in camera axes; rays: [N, P, 2], x / z and y / z of the pixels; weights: [N, P],
+            0 where not visible, up to 1. Points that weigh less than one all together pull less.
     """
     error = (points_c[..., :2] - rays * points_c[..., 2:]).square().sum(-1)
-    return (error * visible).sum(-1) / visible.sum(-1).clamp_min(1.0)
+    return (error * weights).sum(-1) / weights.sum(-1).clamp_min(1.0)

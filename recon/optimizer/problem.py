@@ -168,7 +168,7 @@ class _ImagePoints:
     camera: Camera
     points_b: torch.Tensor
     rays: torch.Tensor
-    visible: torch.Tensor
+    weights: torch.Tensor
 
     @staticmethod
     def of(annotations: Annotations, camera: Camera | None, frames: np.ndarray) -> _ImagePoints | None:
@@ -178,12 +178,13 @@ class _ImagePoints:
         visible = points.visible[frames]
         pixels = np.where(visible[..., None], points.pixels[frames], 0.0)
         rays = camera.unproject(pixels, np.ones(visible.shape))[..., :2]
-        return _ImagePoints(camera.frames(frames), _tensor(points.points_b), _tensor(rays), _tensor(visible))
+        weights = visible if points.confidence is None else points.confidence[frames]
+        return _ImagePoints(camera.frames(frames), _tensor(points.points_b), _tensor(rays), _tensor(weights))
 
     def loss(self, position_w: torch.Tensor, rotation_w: torch.Tensor) -> torch.Tensor:
         """[N] m^2."""
         points_w = position_w[:, None] + rotations.rotate(rotation_w[:, None], self.points_b)
-        return losses.image_point_loss(self.camera.to_camera(points_w), self.rays, self.visible)
+        return losses.image_point_loss(self.camera.to_camera(points_w), self.rays, self.weights)
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

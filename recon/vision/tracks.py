@@ -319,7 +319,7 @@ def track_image_points(
         confidence[_slip(tracks, own, clicked[own]) > max_slip, point] = 0.0
     visible = confidence > 0
     merged = Tracks(pixels, visible, confidence, tracks.source)
-    return dataclasses.replace(points, pixels=pixels, visible=visible), merged
+    return dataclasses.replace(points, pixels=pixels, visible=visible, confidence=confidence), merged
 
 
 def _slip(tracks: Tracks, own: np.ndarray, clicked: np.ndarray) -> np.ndarray:

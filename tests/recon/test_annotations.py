@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,24 @@ def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.image_points.pixels, before.image_points.pixels)
     assert after.clicks == before.clicks
     assert after.contact_vertices.tolist() == [1, -1]
+
+
+def test_confidence_is_kept_cut_and_checked(tmp_path: Path) -> None:
+    sure, points = annotations(), image_points()
+    doubted = dataclasses.replace(points, confidence=np.where(points.visible, 0.25, np.nan))
+    before = annotations(image_points=doubted)
+    before.save(tmp_path / "points.json")
+    after = Annotations.load(tmp_path / "points.json").image_points
+    assert after.confidence is not None
+    assert after.confidence[:, 0].tolist()[:3] == [0.25, 0.0, 0.25]
+    np.testing.assert_array_equal(after.pixels, points.pixels)
+    cut = before.cut(2, 4).image_points.confidence
+    assert cut is not None
+    assert cut.tolist() == [[0.25, 0.0], [0.0, 0.0]]
+    sure.save(tmp_path / "sure.json")
+    assert Annotations.load(tmp_path / "sure.json").image_points.confidence is None
+    with pytest.raises(AnnotationError, match=r"point 0 has confidence 1\.5 in frame 0"):
+        dataclasses.replace(points, confidence=np.full((6, 2), 1.5))
 
 
 def test_a_gap_in_a_track_is_not_visible(tmp_path: Path) -> None:
@@ -156,7 +175,8 @@ def test_a_file_that_is_none_gives_one_line_with_its_name(tmp_path: Path, text: 
         ("contacts", {"keypoint": "Chin", "point": [0, "0", 0]}, "expected 3 numbers"),
         ("contacts", {"keypoint": "Chin", "vertex": 1, "first": 2, "last": 3}, "holds in frames 2..3"),
         ("image_points", {"vertex": 1, "pixels": {"3": [1, 2]}}, "pixels names frame '3'"),
-        ("image_points", {"vertex": 1, "pixels": {"0": [1, 2, 3]}}, "expected 2 numbers"),
+        ("image_points", {"vertex": 1, "pixels": {"0": [1, 2, 0.5, 1]}}, "expected 2 numbers"),
+        ("image_points", {"vertex": 1, "pixels": {"0": [1, 2, 3]}}, "has confidence 3 in frame 0"),
         ("clicks", {"target": "dog", "frame": 0, "pixel": [0, 0]}, "unknown click target 'dog'"),
     ],
 )  # fmt: skip

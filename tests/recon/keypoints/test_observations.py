@@ -16,7 +16,11 @@ def _observations(moving: bool = False, deep: bool = False) -> tuple[Observation
     frames = 4
     graph = ContactGraph(("Chin", "leftHand_palm"), [0, 0], 0.3 * rng.normal(size=(2, 3)), [0, 2], [3, 3])
     visible = rng.random((frames, 3)) < 0.7
-    image = ImagePoints(0.3 * rng.normal(size=(3, 3)), 500 + 100 * rng.normal(size=(frames, 3, 2)), visible, [-1, 4, 7])
+    trust = np.random.default_rng(1).uniform(0.2, 1.0, visible.shape)
+    image = ImagePoints(
+        0.3 * rng.normal(size=(3, 3)), 500 + 100 * rng.normal(size=(frames, 3, 2)), visible, [-1, 4, 7],
+        confidence=trust,
+    )  # fmt: skip
     if deep:
         depths = np.where(rng.random((frames, 3)) < 0.7, 4.0 + 0.3 * rng.normal(size=(frames, 3)), np.nan)
         image = dataclasses.replace(image, depths=depths)
@@ -52,6 +56,11 @@ def test_residuals_by_hand() -> None:
     np.testing.assert_allclose(deeper.rows[0, 0, -1, :3], [-10.0, 0.0, 0.0], atol=1e-9)
     np.testing.assert_allclose(deeper.cost - found.cost, 2.0)
     assert o.names == ("contact 0 (Chin)", "image point 0")
+    doubted = dataclasses.replace(o, depths=None, confidence=np.array([[1.0, 0.25]]))  # weighs the square by a quarter
+    half = doubted.linearize(np.array([[[0.0, 0.0, 1.0]]]), quarter)
+    np.testing.assert_allclose(half.residuals[0, 0], [0.0, -3.0, 0.0, -3.125, -2.5], atol=1e-9)
+    np.testing.assert_allclose(half.cost, 0.5 * (9 + 0.25 * (6.25**2 + 25)))
+    np.testing.assert_allclose(half.distances, found.distances)
 
 
 @pytest.mark.parametrize("moving", [False, True])

@@ -121,6 +121,22 @@ def test_150_frames_within_a_second() -> None:
     assert time.process_time() - began < 1.0
 
 
+@pytest.mark.parametrize("kernel", ["none", "cauchy"])
+def test_a_wrong_track_of_low_confidence_pulls_less(kernel) -> None:
+    """One of three image points slides off by up to 20 px, which no kernel takes for wrong at once."""
+    scene = Scene(2, 3, seed=1)
+    scene.pixels[:, 0] += np.linspace(0, 20, 60)[:, None] * [0.8, -0.6]
+    exact, config = scene.annotations, KeypointSolverConfig(kernel=kernel)
+    errors = []
+    for trust in (1.0, 0.2, 0.05):
+        points = replace(exact.image_points, confidence=np.where([True, False, False], trust, np.ones((60, 3))))
+        poses = solve_object_poses(replace(exact, image_points=points), scene.keypoints, scene.camera, config)
+        errors.append(np.mean(scene.errors(poses)[0]))
+    assert errors[0] > 5
+    assert errors[1] < 0.75 * errors[0]
+    assert errors[2] < 0.6 * errors[1]
+
+
 def test_one_wrong_click_is_borne_and_named() -> None:
     scene = Scene(noise=1.0, seed=1)
     scene.pixels[:, 2] += [60.0, -40.0]

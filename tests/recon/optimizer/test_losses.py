@@ -99,3 +99,4 @@ def test_image_points_by_hand() -> None:
     points = torch.tensor([[[1.3, 0.0, 2.0], [9.0, 9.0, 1.0]]])
     rays = torch.tensor([[[0.5, 0.0], [0.0, 0.0]]])
     torch.testing.assert_close(losses.image_point_loss(points, rays, torch.tensor([[1.0, 0.0]])), torch.tensor([0.09]))
+    torch.testing.assert_close(losses.image_point_loss(points, rays, torch.tensor([[0.5, 0.0]])), torch.tensor([0.045]))

@@ -130,3 +130,15 @@ def test_frames_between_clicks_whose_tracks_disagree_are_left_out() -> None:
     hidden = np.flatnonzero(~found.visible[:, 0])
     assert hidden.tolist() == list(range(4, 17))  # 3 frames x 2 px are allowed; after the last click nothing can tell
     assert np.array_equal(found.pixels[[0, 20], 0], [[50.0, 50.0]] * 2)
+
+
+def test_points_keep_the_confidence_of_their_tracks(square_clip: Callable[..., Any]) -> None:
+    clip = square_clip(PATH)
+    pixels = np.full((len(clip.images), 1, 2), np.nan)
+    pixels[4, 0] = clip.corners[4] + 20.0
+    points = ImagePoints(np.zeros((1, 3)), pixels, np.isfinite(pixels).all(-1), np.array([-1]))
+    found, tracks = track_image_points(clip.images, points)
+    assert found.confidence is not None
+    np.testing.assert_array_equal(found.confidence, tracks.confidence)
+    assert found.confidence[4, 0] == 1.0
+    assert 0.0 < found.confidence[found.visible].min() < 1.0

@@ -83,8 +83,10 @@ def reconstruct(
     annotations = annotations or session.annotations()
     if annotations is None:
         raise AnnotationError(f"{session.folder}: no annotations in it; give them with --points points.json")
-    mesh = session.object_mesh(annotations.object_scale)
+    session.object_mesh(annotations.object_scale)  # a wrong one is said before anything slow is done
     prepared = preprocess(session, annotations, config.preprocess, on_stage=on_stage)
+    annotations = annotations.rescaled(prepared.annotations.object_scale)
+    mesh = session.object_mesh(annotations.object_scale)
     name = session.selection().object_name or "object"
     solved = solve(
         prepared.body, prepared.annotations, prepared.camera, name, mesh, prepared.masks, config.solve,

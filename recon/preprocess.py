@@ -1,43 +1,41 @@
 """Before the solver: frames, the person's landmarks and body, masks, points followed in time (seed, 3.1 and 3.2).
 
-Each stage keeps its result in the session's `touchstone/` folder with a digest of what it was made from, so that a
-second call does only what changed. Files of stronger tools that lie in the session (GVHMR's body, masks) are taken as
-they are.
+Each stage keeps its result in the session's `touchstone/` folder (`recon.stages`), so that a second call does only what
+changed. Files of stronger tools that lie in the session (GVHMR's body, masks, depth) are taken as they are.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import cv2
 import numpy as np
 
 from recon.annotations import Annotations, Target, to_json
 from recon.body.fit import BodyFit, BodyFitConfig, fit_body
 from recon.camera import Camera
+from recon.measure import measure
 from recon.open4dhoi.motion import body_motion, result_camera
 from recon.optimizer.mask_term import Masks
-from recon.session import OWN, Session
+from recon.session import Session
+from recon.stages import Images, Work, load_camera, save_camera, save_landmarks
 from recon.vision.blaze import BlazeConfig, BlazeTracker
+from recon.vision.depth import DepthKind
 from recon.vision.intrinsics import clip_intrinsics
-from recon.vision.landmarks import Landmarks, LandmarkTracker, PersonDetection, VitPoseTracker, detect_person
+from recon.vision.landmarks import LandmarkTracker, PersonDetection, VitPoseTracker, detect_person
 from recon.vision.masks import GrabCutFlow, Prior, Segmenter
 from recon.vision.sam2 import Sam2
 from recon.vision.side_swaps import put_back
 from recon.vision.tracks import CoTracker, LucasKanade, PointTracker, track_image_points
-from recon.vision.video import FRAME_NAME, VideoInfo, extract_frames, select_frames
+from recon.vision.video import VideoInfo, extract_frames, select_frames
 from sim import subject
 from sim.errors import AnnotationError, ReconstructionError
-from sim.files import atomic_path, write_json
 from sim.motion import Motion
 
-STAGES = ("frames", "person", "body", "masks", "tracks")
+STAGES = ("frames", "person", "body", "masks", "tracks", "depth")
 _TARGETS: tuple[Target, ...] = ("object", "human")
 
 
@@ -52,6 +50,11 @@ class PreprocessConfig:
         masks: whether person and object are segmented (where the points file has clicks for them).
         sam2, cotracker, vitpose: folder of that model, which then segments, follows points, or finds the body's joints
             instead of the defaults.
+        depth: folder of a depth network (Depth Anything V2). Without it the session's `depth.npy` counts, where there
+            is one. Aligned with the body, maps tell how far away image points are.
+        depth_kind: what `depth.npy` holds: depth (`metric`) or its inverse; a network says it itself.
+        object_scale: `given` with the mesh, or `auto`: measured on the object's outline, at the depth of the maps, else
+            at that of the body where it touches the object.
         body_model: SMPL-X's model file, for the bones of a session's GVHMR result; average bones without it.
         person: the landmark detector. body: the fit of a body to its landmarks.
     """
@@ -63,6 +66,9 @@ class PreprocessConfig:
     sam2: Path | None = None
     cotracker: Path | None = None
     vitpose: Path | None = None
+    depth: Path | None = None
+    depth_kind: DepthKind = "metric"
+    object_scale: Literal["given", "auto"] = "given"
     body_model: Path | None = None
     person: BlazeConfig = field(default_factory=BlazeConfig)
     body: BodyFitConfig = field(default_factory=BodyFitConfig)
@@ -75,7 +81,8 @@ class Preprocessed:
     Attributes:
         frames: of the video. images: [H, W, 3] uint8 RGB, read when asked for.
         body: without objects. camera: of the video, in the body's world.
-        annotations: cut to the frames, image points followed through them.
+        annotations: cut to the frames, image points followed through them, with their depth where maps tell it; at the
+            object's scale.
         masks: None where there are none.
         sources: what made each part, by stage.
         notes: what was missing or lost; one line each.
@@ -89,25 +96,6 @@ class Preprocessed:
     masks: Masks | None
     sources: dict[str, str]
     notes: tuple[str, ...]
-
-
-class Images(Sequence[np.ndarray]):
-    """Extracted frames as a sequence of images, read one at a time, so that a long clip does not fill the memory."""
-
-    def __init__(self, folder: Path, frames: range) -> None:
-        self._paths = [folder / FRAME_NAME.format(index) for index in frames]
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        path = self._paths[index]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ReconstructionError(f"{path} is missing or no image; extract the frames again")
-        return np.ascontiguousarray(image[..., ::-1])
 
 
 def preprocess(
@@ -126,13 +114,15 @@ def preprocess(
         on_stage: told the name of each stage of `STAGES` when it begins.
 
     Raises:
-        ReconstructionError: nobody in the clip, a cut within the frames, a damaged video; AssetError: the detector's
-            weights were never fetched; AnnotationError: clicks outside the image, or none within the frames.
+        ReconstructionError: nobody in the clip, a cut within the frames, a damaged video, a scale that cannot be
+            measured; AssetError: the detector's weights were never fetched; AnnotationError: clicks outside the image,
+            or none within the frames.
     """
     config = config or PreprocessConfig()
-    work = _Work(session, config, on_stage or (lambda name: None))
-    work.on_stage("frames")
-    frames = work.frames
+    on_stage = on_stage or (lambda name: None)
+    on_stage("frames")
+    frames = select_frames(session.video, config.first, config.end)
+    work = _Work(session, frames, on_stage, config)
     folder = session.folder / "frames"
     if session.video_path is not None:
         extract_frames(session.video_path, folder, frames)
@@ -144,7 +134,10 @@ def preprocess(
     body, camera = _body(work, images)
     masks = _masks(work, images, cut) if config.masks else None
     tracked = _tracked(work, images, cut, masks)
-    return Preprocessed(frames, images, body, camera, tracked, masks, work.sources, tuple(work.notes))
+    measured = measure(
+        work, images, body, camera, tracked, masks, config.depth, config.depth_kind, config.object_scale == "auto"
+    )
+    return Preprocessed(frames, images, body, camera, measured, masks, work.sources, tuple(work.notes))
 
 
 def _check_inside(annotations: Annotations, start: int, video: VideoInfo) -> None:
@@ -165,28 +158,18 @@ def _check_inside(annotations: Annotations, start: int, video: VideoInfo) -> Non
         )
 
 
-class _Work:
-    """What the stages of one call share: the frames, where results are kept, and what is to be said about them."""
+class _Work(Work):
+    """With the settings, and the person in every frame: detected once in a call, and only where a stage needs it."""
 
-    def __init__(self, session: Session, config: PreprocessConfig, on_stage: Callable[[str], None]) -> None:
-        self.session, self.config, self.on_stage = session, config, on_stage
-        self.frames = select_frames(session.video, config.first, config.end)
-        self.folder = session.folder / OWN
-        self.sources: dict[str, str] = {}
-        self.notes: list[str] = []
-        self._digests = self.folder / "stages.json"
+    def __init__(
+        self, session: Session, frames: range, on_stage: Callable[[str], None], config: PreprocessConfig
+    ) -> None:
+        super().__init__(session, frames, on_stage)
+        self.config = config
         self._detection: PersonDetection | None = None
 
-    def is_done(self, stage: str, path: Path, *inputs: Any) -> bool:
-        """Whether a stage's result is there and was made from the same."""
-        return path.exists() and self._read().get(stage) == self._digest(*inputs)
-
-    def done(self, stage: str, *inputs: Any) -> None:
-        """Remember what a stage's result was made from."""
-        write_json(self._digests, {**self._read(), stage: self._digest(*inputs)})
-
     def person(self, images: Sequence[np.ndarray]) -> PersonDetection:
-        """The person in every frame: detected once in a call."""
+        """The person in every frame."""
         if self._detection is None:
             self.on_stage("person")
             tracker: LandmarkTracker = BlazeTracker(self.config.person)
@@ -194,20 +177,6 @@ class _Work:
                 tracker = VitPoseTracker(self.config.vitpose, tracker)
             self._detection = detect_person(images, tracker)
         return self._detection
-
-    def _digest(self, *inputs: Any) -> str:
-        plain = [
-            dataclasses.asdict(i) if dataclasses.is_dataclass(i) and not isinstance(i, type) else i for i in inputs
-        ]
-        text = json.dumps([self.frames.start, self.frames.stop, *plain], default=str, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def _read(self) -> dict[str, str]:
-        try:
-            content = json.loads(self._digests.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
 
 
 def _body(work: _Work, images: Sequence[np.ndarray]) -> tuple[Motion, Camera]:
@@ -229,12 +198,10 @@ def _body(work: _Work, images: Sequence[np.ndarray]) -> tuple[Motion, Camera]:
     path = work.folder / "body.npz"
     intrinsics = clip_intrinsics(info, focal=config.focal_px or None)
     inputs = (config.person, config.vitpose, config.body, intrinsics.matrix.tolist(), config.body_model)
-    if work.is_done("body", path, *inputs) and (work.folder / "camera.json").exists():
+    if (work.folder / "camera.json").exists() and work.recall("body", path, *inputs):
         body, camera = Motion.load(path), load_camera(work.folder / "camera.json")
     else:
         landmarks, swapped = put_back(work.person(images).landmarks)
-        if swapped.any():
-            work.notes.append(f"person: left and right were put back in {int(swapped.sum())} frames")
         work.on_stage("body")
         # any place will do: the fit takes the intrinsics alone and finds where the camera stands
         unplaced = Camera.look_at(np.zeros(3), np.array([1.0, 0.0, 0.0]), info.width, info.height, intrinsics.matrix)
@@ -243,16 +210,18 @@ def _body(work: _Work, images: Sequence[np.ndarray]) -> tuple[Motion, Camera]:
         save_landmarks(work.folder / "landmarks.npz", landmarks)
         body.save(path)
         save_camera(work.folder / "camera.json", camera)
-        work.done("body", *inputs)
-        _note_gaps(work, fit)
-    work.sources["body"], work.sources["focal length"] = body.source, intrinsics.source
+        work.keep("body", body.source, _notes(fit, int(swapped.sum())), *inputs)
+    work.sources["focal length"] = intrinsics.source
     return body, camera
 
 
-def _note_gaps(work: _Work, fit: BodyFit) -> None:
-    unseen = int((~fit.observed).sum())
+def _notes(fit: BodyFit, swapped: int) -> list[str]:
+    unseen, notes = int((~fit.observed).sum()), []
+    if swapped:
+        notes.append(f"person: left and right were put back in {swapped} frames")
     if unseen:
-        work.notes.append(f"body: nobody was seen in {unseen} of {len(fit.observed)} frames; those are interpolated")
+        notes.append(f"body: nobody was seen in {unseen} of {len(fit.observed)} frames; those are interpolated")
+    return notes
 
 
 def _masks(work: _Work, images: Sequence[np.ndarray], annotations: Annotations) -> Masks | None:
@@ -265,15 +234,16 @@ def _masks(work: _Work, images: Sequence[np.ndarray], annotations: Annotations) 
 def _mask(
     work: _Work, images: Sequence[np.ndarray], annotations: Annotations, target: Target
 ) -> np.ndarray | None:  # fmt: skip
-    session, frames = work.session, work.frames
+    session, frames, stage = work.session, work.frames, f"{target} mask"
     clicks = [click for click in annotations.clicks if click.target == target]
-    marker = work.folder / f"{target}_masks.json"
     inputs = (clicks, work.config.sam2)
     masks, present = session.masks(target)
-    own = marker.exists()  # masks that this stage wrote
-    if present[frames.start : frames.stop].any() and (not own or work.is_done(f"{target} masks", marker, *inputs)):
-        work.sources[f"{target} mask"] = json.loads(marker.read_text())["source"] if own else "the session's files"
-        return masks[frames.start : frames.stop]
+    if present[frames.start : frames.stop].any():
+        if not work.wrote(stage):
+            work.sources[stage] = "the session's files"
+            return masks[frames.start : frames.stop]
+        if work.recall(stage, session.folder, *inputs):
+            return masks[frames.start : frames.stop]
     prior: Prior | None = None
     if target == "human":
         prior = work.person(images).mask
@@ -282,16 +252,13 @@ def _mask(
         return None
     segmenter: Segmenter = Sam2(work.config.sam2) if work.config.sam2 else GrabCutFlow()
     track = segmenter(images, clicks, prior)
-    if track.lost:
-        work.notes.append(f"masks: the {target} is lost in {len(track.lost)} of {len(images)} frames")
+    lost = [f"masks: the {target} is lost in {len(track.lost)} of {len(images)} frames"] if track.lost else []
     whole = np.zeros_like(masks)
     whole[frames.start : frames.stop] = track.masks
     kept = np.zeros_like(present)
     kept[frames.start : frames.stop] = track.confidence > 0
     session.save_masks(target, whole, kept)
-    write_json(marker, {"source": track.source})
-    work.done(f"{target} masks", *inputs)
-    work.sources[f"{target} mask"] = track.source
+    work.keep(stage, track.source, lost, *inputs)
     return track.masks
 
 
@@ -300,10 +267,9 @@ def _tracked(work: _Work, images: Sequence[np.ndarray], annotations: Annotations
     if not annotations.image_points.visible.any():
         return annotations
     work.on_stage("tracks")
-    path, marker = work.folder / "tracked.json", work.folder / "tracks.json"
+    path = work.folder / "tracked.json"
     inputs = (to_json(annotations), work.config.cotracker, work.config.sam2, masks is not None)
-    if work.is_done("tracks", path, *inputs) and marker.exists():
-        work.sources["tracks"] = json.loads(marker.read_text(encoding="utf-8"))["source"]
+    if work.recall("tracks", path, *inputs):
         return Annotations.load(path, None, annotations.num_frames)
     tracker: PointTracker = CoTracker(work.config.cotracker) if work.config.cotracker else LucasKanade()
     points, tracks = track_image_points(
@@ -311,35 +277,5 @@ def _tracked(work: _Work, images: Sequence[np.ndarray], annotations: Annotations
     )
     tracked = dataclasses.replace(annotations, image_points=points)
     tracked.save(path)
-    write_json(marker, {"source": tracks.source})
-    work.done("tracks", *inputs)
-    work.sources["tracks"] = tracks.source
+    work.keep("tracks", tracks.source, (), *inputs)
     return tracked
-
-
-def save_landmarks(path: Path, landmarks: Landmarks) -> None:
-    """Write landmarks as .npz, atomically."""
-    arrays = {"pixels": landmarks.pixels, "confidence": landmarks.confidence}
-    if landmarks.points_m is not None:
-        arrays["points_m"] = landmarks.points_m
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, names=np.array(landmarks.names), source=np.array(landmarks.source), **arrays)  # type: ignore[arg-type]
-
-
-def save_camera(path: Path, camera: Camera) -> None:
-    """Write a camera as JSON, atomically."""
-    write_json(path, {name: _plain(value) for name, value in vars(camera).items()})
-
-
-def load_camera(path: Path) -> Camera:
-    """Read what `save_camera` wrote. Raises ReconstructionError for a damaged file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        values: dict[str, Any] = {n: np.array(v) if isinstance(v, list) else v for n, v in content.items()}
-        return Camera(**values)
-    except (OSError, ValueError, TypeError) as error:
-        raise ReconstructionError(f"{path}: no camera; delete it to find it anew ({error})") from error
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value

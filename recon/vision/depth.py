@@ -1,8 +1,7 @@
-"""Depth of the clip in metres, and the object's size (seed, section 3.1: scale alignment).
+"""Depth of a clip in metres: maps of a network or a file, aligned with the fitted body (seed, section 3.1).
 
-A depth network's maps have a scale of their own (and, where they are inverse depths, a shift): the fitted body, whose
-depth is known in metres, sets both. Without a network there is still the body: an object is as far away as the
-hands that touch it. Either depth, the mask and the focal length give the object's size.
+A depth network's maps have a scale of their own (and, where they are inverse depths, a shift): the body, whose depth is
+known in metres, sets both.
 """
 
 from __future__ import annotations
@@ -10,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import cv2
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
-from scipy.spatial.distance import pdist
 
-from sim.errors import FormatError, MissingDependencyError, ReconstructionError, UnknownNameError
+from recon.camera import Camera
+from recon.clicks import surface_points, visible_points
+from recon.vision.local_model import load_local
+from sim.body.skin import Skin, load_skin
+from sim.errors import FormatError, ReconstructionError, UnknownNameError
+from sim.motion import Motion
 
 DepthKind = Literal["metric", "inverse"]
-FROM_CONTACTS = "depth of the body's contact points (no depth network)"
+_SURFACE_POINTS = 6_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class DepthEstimator(Protocol):
     source: str
 
     def __call__(self, images: Sequence[np.ndarray]) -> DepthMaps:
-        """[T] images [H, W, 3] uint8 RGB to [T, H, W]."""
+        """T images [H, W, 3] uint8 RGB to maps of the whole image, at a resolution of their own."""
         ...
 
 
@@ -57,20 +59,11 @@ class DepthAnything:
     """
 
     def __init__(self, folder: str | Path, device: str = "cpu") -> None:
-        try:
-            from transformers import AutoImageProcessor, AutoModelForDepthEstimation
-        except ImportError as error:
-            raise MissingDependencyError("transformers", "the depth network") from error
-        try:
-            self._model: Any = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True)
-            self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ReconstructionError(f"{folder} holds no depth network ({str(error).splitlines()[0]})") from error
-        self._model = self._model.to(device).eval()
-        self._device = device
+        model = load_local(folder, "AutoModelForDepthEstimation", "AutoImageProcessor", "depth", device)
+        self._model, self._processor, self._device = model.network, model.processor, device
         is_metric = getattr(self._model.config, "depth_estimation_type", "relative") == "metric"
         self._kind: DepthKind = "metric" if is_metric else "inverse"
-        self.source = f"depth anything {Path(folder).name}"
+        self.source = f"depth network {model.name}"
 
     def __call__(self, images: Sequence[np.ndarray]) -> DepthMaps:
         import torch
@@ -79,21 +72,8 @@ class DepthAnything:
         with torch.inference_mode():
             for image in images:
                 inputs = self._processor(images=image, return_tensors="pt").to(self._device)
-                depth = self._model(**inputs).predicted_depth
-                size = image.shape[:2]
-                large = torch.nn.functional.interpolate(depth[:, None].float(), size, mode="bicubic")
-                maps.append(large[0, 0].cpu().numpy())
+                maps.append(self._model(**inputs).predicted_depth[0].float().cpu().numpy())
         return DepthMaps(np.stack(maps), self._kind, self.source)
-
-
-def read_depth(path: str | Path, kind: DepthKind = "metric") -> DepthMaps:
-    """`depth.npy` [T, H, W] of a session folder. Raises FormatError where it is something else."""
-    path = Path(path)
-    try:
-        values = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise FormatError(f"{path}: not a NumPy array that can be read ({error})") from error
-    return DepthMaps(values, kind, path.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +89,8 @@ class DepthAlignment:
     residual: np.ndarray
     inliers: np.ndarray
 
-    def metres(self, values: np.ndarray, frame: int) -> np.ndarray:
-        """[...] m of a frame's values; NaN where that is not before the camera."""
+    def metres(self, values: np.ndarray, frame: int | np.ndarray) -> np.ndarray:
+        """[...] m of values [...] of a frame, or of frames [...]; NaN where that is not before the camera."""
         aligned = self.scale[frame] * np.asarray(values, np.float64) + self.shift[frame]
         positive = np.where(aligned > 1e-6, aligned, np.nan)
         result: np.ndarray = positive if self.kind == "metric" else 1 / positive
@@ -164,6 +144,48 @@ def align_depth(
     return blank
 
 
+def align_to_body(
+    maps: DepthMaps, body: Motion, camera: Camera, human: np.ndarray | None = None, skin: Skin | None = None
+) -> DepthAlignment:
+    """`align_depth` by the surface of a fitted body.
+
+    Args:
+        maps: T frames. Inverse maps get a scale and shift for each frame, metric ones one for the clip.
+        body: T frames; camera: of the video.
+        human: [T, H, W] bool, where the person is seen; all that the body itself does not hide where None.
+        skin: Anny's coarse one where None.
+
+    Raises:
+        ReconstructionError: as `align_depth`.
+    """
+    surface = surface_points(skin or load_skin("anny", body, detail="coarse"), body, _SURFACE_POINTS)
+    pixels, depth = np.full((*surface.shape[:2], 2), np.nan), np.full(surface.shape[:2], np.nan)
+    for frame, points_w in enumerate(surface):
+        view = camera.frames(slice(frame, frame + 1))
+        points_c = view.to_camera(points_w[None])
+        seen = visible_points(view, points_c, points_c)[0]
+        at = view.project(points_c)[0]
+        if human is not None:
+            seen[seen] = human[frame][tuple(np.floor(at[seen]).astype(int).T[::-1])]
+        pixels[frame, seen], depth[frame, seen] = at[seen], points_c[0, seen, 2]
+    return align_depth(maps, pixels, depth, camera.width, camera.height, per_frame=maps.kind == "inverse")
+
+
+def depth_at(
+    maps: DepthMaps, alignment: DepthAlignment, pixels: np.ndarray, width: int, height: int,
+    masks: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
+    """[T, P] m at pixels [T, P, 2] of the video (`width` x `height`); NaN outside, or beside the masks [T, H, W]."""
+    frames, points = np.nonzero(np.isfinite(pixels).all(-1))
+    at = pixels[frames, points]
+    values = _sample(maps, frames, at, width, height)
+    if masks is not None:
+        values[~(np.isfinite(values) & masks[(frames, *_cells(at, width, height))])] = np.nan
+    depth = np.full(pixels.shape[:2], np.nan)
+    depth[frames, points] = alignment.metres(values, frames)
+    return depth
+
+
 def depth_in_mask(maps: DepthMaps, alignment: DepthAlignment, masks: np.ndarray) -> np.ndarray:
     """[T] m: median aligned depth within the masks [T, H, W], NaN where a mask is empty."""
     result = np.full(len(masks), np.nan)
@@ -176,91 +198,18 @@ def depth_in_mask(maps: DepthMaps, alignment: DepthAlignment, masks: np.ndarray)
     return result
 
 
-def contact_depth(points_c: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """[T] m: median depth of the body points that touch the object: the default where no depth network is at hand.
-
-    Args:
-        points_c: [T, C, 3] m, contact points in camera axes; active: [T, C] bool. NaN where none is active.
-    """
-    depth = np.where(active, points_c[..., 2], np.nan)
-    some = active.any(1)
-    result = np.full(len(depth), np.nan)
-    result[some] = np.nanmedian(depth[some], axis=1)
-    return result
-
-
-@dataclass(frozen=True)
-class ScaleEstimate:
-    """How much larger an object is than its mesh.
-
-    Attributes:
-        scale: factor on the mesh's lengths.
-        spread: half the range between the 10th and 90th percentile of the frames' sizes, as a share.
-        num_frames: frames that told something.
-        source: whose depth it was.
-    """
-
-    scale: float
-    spread: float
-    num_frames: int
-    source: str
-
-
-def estimate_scale(
-    masks: np.ndarray, depth_m: np.ndarray, intrinsics: np.ndarray, vertices: np.ndarray, source: str,
-    percentile: float = 90.0,
-) -> ScaleEstimate:  # fmt: skip
-    """The object's size from the longest extent of its masks at a known depth.
-
-    The longest extent of an outline is at most the object's; it comes near it in frames where the object is seen from
-    the side and whole. So the `percentile` of the frames counts, and a mask that touches the image's border does not.
-
-    Args:
-        masks: [T, H, W] bool; depth_m: [T] m, of the object; intrinsics: [3, 3] px; vertices: [V, 3] of the mesh.
-        source: what gave the depth, kept in the result.
-
-    Raises:
-        ReconstructionError: no frame has a mask clear of the border and a depth.
-    """
-    sizes = np.array([_extent(mask, intrinsics) for mask in masks]) * depth_m
-    known = sizes[np.isfinite(sizes) & (sizes > 0)]
-    if not len(known):
-        raise ReconstructionError(
-            "object scale: in no frame is the object's mask whole and its depth known; give object_scale yourself"
-        )
-    low, high = np.percentile(known, [10, 90])
-    longest = float(np.percentile(known, percentile))
-    return ScaleEstimate(longest / _diameter(vertices), float((high - low) / 2 / longest), len(known), source)
-
-
-def _extent(mask: np.ndarray, intrinsics: np.ndarray) -> float:
-    """Longest extent of a mask at a depth of 1 m, m; NaN where it is empty or cut off by the border."""
-    rows, columns = np.nonzero(mask)
-    edge = (mask[[0, -1]].any(), mask[:, [0, -1]].any())
-    if not len(rows) or any(edge):
-        return float("nan")
-    hull = cv2.convexHull(np.column_stack((columns, rows)).astype(np.int32))[:, 0]
-    # pixels are squares: the outline reaches half a pixel beyond their centres
-    ends = np.column_stack((hull, np.ones(len(hull)))) @ np.linalg.inv(intrinsics).T
-    if len(ends) < 2:
-        return float("nan")
-    return float(pdist(ends[:, :2]).max() + 1 / intrinsics[0, 0])
-
-
-def _diameter(vertices: np.ndarray) -> float:
-    try:
-        hull = np.asarray(vertices)[ConvexHull(vertices).vertices]
-    except QhullError:  # flat
-        hull = np.asarray(vertices)
-    return float(pdist(hull).max())
-
-
 def _sample(maps: DepthMaps, frames: np.ndarray, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     """[N] values at pixels [N, 2] of the video, nearest; NaN outside."""
     _, rows, columns = maps.values.shape
     inside = (pixels >= 0).all(-1) & (pixels < [width, height]).all(-1)
-    x, y = (np.clip(pixels, 0, [width - 1e-6, height - 1e-6]) * [columns / width, rows / height]).astype(int).T
+    y, x = _cells(pixels * [columns / width, rows / height], columns, rows)
     return np.where(inside, np.asarray(maps.values[frames, y, x], np.float64), np.nan)
+
+
+def _cells(pixels: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [N] and columns [N] of an array of that size for pixels [N, 2] (x, y), clipped to it."""
+    x, y = np.clip(np.floor(pixels), 0, [width - 1, height - 1]).astype(int).T
+    return y, x
 
 
 def _robust_line(x: np.ndarray, y: np.ndarray, iterations: int = 30) -> tuple[float, float]:

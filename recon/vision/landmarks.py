@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 
+from recon.vision.local_model import load_local
 from sim.arrays import frozen
-from sim.errors import FormatError, MissingDependencyError, ReconstructionError
+from sim.errors import FormatError, ReconstructionError
 
 BODY_NAMES = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
@@ -187,18 +188,10 @@ class VitPoseTracker:
     """
 
     def __init__(self, folder: str | Path, base: LandmarkTracker, device: str = "cpu", margin: float = 0.15) -> None:
-        try:
-            from transformers import AutoImageProcessor, VitPoseForPoseEstimation
-        except ImportError as error:
-            raise MissingDependencyError("transformers", "ViTPose") from error
-        try:
-            self._model: Any = VitPoseForPoseEstimation.from_pretrained(folder, local_files_only=True)
-            self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ReconstructionError(f"{folder} holds no ViTPose model ({str(error).splitlines()[0]})") from error
-        self._model = self._model.to(device).eval()
+        model = load_local(folder, "VitPoseForPoseEstimation", "AutoImageProcessor", "ViTPose", device)
+        self._model, self._processor = model.network, model.processor
         self._base, self._device, self._margin = base, device, margin
-        self.source = f"vitpose {Path(folder).name} over {base.source}"
+        self.source = f"vitpose {model.name} over {base.source}"
 
     def step(self, image: np.ndarray) -> PersonFrame | None:
         """As `LandmarkTracker.step`."""

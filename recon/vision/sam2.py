@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from recon.annotations import Click
+from recon.vision.local_model import load_local
 from recon.vision.masks import MaskTrack, Prior, check_clicks
-from sim.errors import MissingDependencyError, ReconstructionError
 
 
 class Sam2:
@@ -24,17 +23,9 @@ class Sam2:
     """
 
     def __init__(self, folder: str | Path, device: str = "cpu") -> None:
-        try:
-            from transformers import Sam2VideoModel, Sam2VideoProcessor
-        except ImportError as error:
-            raise MissingDependencyError("transformers", "SAM 2") from error
-        try:
-            self._model: Any = Sam2VideoModel.from_pretrained(folder, local_files_only=True).to(device).eval()
-            self._processor: Any = Sam2VideoProcessor.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ReconstructionError(f"{folder} holds no SAM 2 model ({str(error).splitlines()[0]})") from error
-        self._device = device
-        self.source = f"sam2 {Path(folder).name}"
+        model = load_local(folder, "Sam2VideoModel", "Sam2VideoProcessor", "SAM 2", device)
+        self._model, self._processor, self._device = model.network, model.processor, device
+        self.source = f"sam2 {model.name}"
 
     def __call__(
         self, images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None,

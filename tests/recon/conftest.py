@@ -165,3 +165,23 @@ def make_session(tmp_path: Path) -> Callable[..., SessionTruth]:
         return _session(tmp_path / "clip", version, frames, seed)
 
     return make
+
+
+@pytest.fixture
+def tiny_depth_network(tmp_path: Path) -> Path:
+    """A folder with a Depth Anything of a few weights, whose map is 0.5 everywhere; skips without transformers."""
+    transformers = pytest.importorskip("transformers", reason="transformers is an optional extra")
+    backbone = transformers.Dinov2Config(
+        hidden_size=8, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16, image_size=28, patch_size=14,
+        out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False, apply_layernorm=True,
+    )  # fmt: skip
+    config = transformers.DepthAnythingConfig(
+        backbone_config=backbone, reassemble_hidden_size=8, patch_size=14, neck_hidden_sizes=[4, 4, 4, 4],
+        fusion_hidden_size=8, head_in_channels=8, head_hidden_size=4, depth_estimation_type="relative",
+    )  # fmt: skip
+    network = transformers.DepthAnythingForDepthEstimation(config)
+    torch.nn.init.zeros_(network.head.conv3.weight)
+    torch.nn.init.constant_(network.head.conv3.bias, 0.5)
+    network.save_pretrained(tmp_path / "tiny")
+    transformers.DPTImageProcessor(size={"height": 28, "width": 28}).save_pretrained(tmp_path / "tiny")
+    return tmp_path / "tiny"

@@ -1,4 +1,4 @@
-"""Depth alignment and object size against scenes whose depth and size are known."""
+"""Depth alignment against scenes whose depth is known."""
 
 from __future__ import annotations
 
@@ -8,16 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon.camera import default_intrinsics
-from recon.vision.depth import (
-    DepthAnything,
-    DepthMaps,
-    align_depth,
-    contact_depth,
-    depth_in_mask,
-    estimate_scale,
-    read_depth,
-)
+from recon.vision.depth import DepthAnything, DepthMaps, align_depth, depth_at, depth_in_mask
 from sim.errors import FormatError, MissingDependencyError, ReconstructionError, UnknownNameError
 
 WIDTH, HEIGHT, FRAMES, POINTS = 64, 48, 4, 40
@@ -81,48 +72,24 @@ def test_depth_in_a_mask_is_the_median_there() -> None:
     assert np.isnan(found[3])
 
 
-def test_contacts_give_the_depth_without_a_network() -> None:
-    points = np.zeros((3, 2, 3))
-    points[..., 2] = [[2.0, 2.4], [3.0, 9.0], [5.0, 5.0]]
-    active = np.array([[True, True], [True, False], [False, False]])
-    np.testing.assert_allclose(contact_depth(points, active), [2.2, 3.0, np.nan])
+def test_depth_at_pixels_counts_within_the_masks_alone() -> None:
+    depth, pixels, metres = _scene()
+    maps = DepthMaps(2 * depth, "metric", "generated")
+    asked = np.full((FRAMES, 3, 2), np.nan)
+    asked[:, 0], asked[1, 1], asked[2, 2] = [30.5, 20.5], [10.5, 40.5], [70.0, 20.0]
+    masks = np.zeros(depth.shape, bool)
+    masks[:3, 15:30, 25:40] = True
+    found = depth_at(maps, align_depth(maps, pixels, metres, WIDTH, HEIGHT), asked, WIDTH, HEIGHT, masks)
+    np.testing.assert_allclose(found[:3, 0], depth[:3, 20, 30], atol=1e-6)
+    assert np.isnan(found[3, 0]), "no mask there"
+    assert np.isnan(found[:, 1:]).all(), "beside the mask, outside of the image"
 
 
-def test_a_rod_seen_from_the_side_tells_its_length() -> None:
-    """0.8 m at 2.5 m depth, turned towards the camera in most frames; the mesh is in millimetres and 1 m long."""
-    camera = default_intrinsics(320, 240)
-    rng = np.random.default_rng(0)
-    angles = np.radians([0, 5, 20, 40, 60, 75])
-    masks = np.zeros((6, 240, 320), bool)
-    for frame, angle in enumerate(angles):
-        half = 0.4 * np.cos(angle) * camera[0, 0] / 2.5
-        masks[frame, 118:122, round(160 - half) : round(160 + half)] = True
-    depth = np.full(6, 2.5) + rng.normal(0, 0.01, 6)
-    rod = np.array([[x, y, z] for x in (0, 1000) for y in (-5, 5) for z in (-5, 5)], float)
-    found = estimate_scale(masks, depth, camera, rod, "generated")
-    assert found.scale == pytest.approx(0.8e-3, rel=0.03)
-    assert found.num_frames == 6
-    assert found.spread > 0.2, "the turned frames differ, and that is said"
-
-
-def test_a_mask_at_the_border_tells_nothing() -> None:
-    masks = np.zeros((1, 48, 64), bool)
-    masks[0, 20:30, :12] = True
-    with pytest.raises(ReconstructionError, match="give object_scale yourself"):
-        estimate_scale(masks, np.ones(1), default_intrinsics(64, 48), np.eye(3), "generated")
-
-
-def test_depth_files(tmp_path: Path) -> None:
-    np.save(tmp_path / "depth.npy", np.ones((3, 4, 5), np.float32))
-    assert read_depth(tmp_path / "depth.npy").values.shape == (3, 4, 5)
-    np.save(tmp_path / "flat.npy", np.ones((4, 5)))
+def test_maps_are_what_they_say() -> None:
     with pytest.raises(FormatError, match=r"must be \[T, H, W\], got \[4, 5\]"):
-        read_depth(tmp_path / "flat.npy")
-    (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(FormatError, match="not a NumPy array"):
-        read_depth(tmp_path / "broken.npy")
+        DepthMaps(np.ones((4, 5)), "metric", "generated")
     with pytest.raises(UnknownNameError, match="inverse, metric"):
-        read_depth(tmp_path / "depth.npy", "disparity")  # type: ignore[arg-type]
+        DepthMaps(np.ones((3, 4, 5)), "disparity", "generated")  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("transformers") is not None, reason="transformers is installed")
@@ -131,21 +98,11 @@ def test_depth_anything_says_how_to_install_it() -> None:
         DepthAnything("nowhere")
 
 
-def test_depth_anything_runs_from_a_local_folder(tmp_path: Path) -> None:
-    """A tiny network with random weights: only the way through the adapter is tested."""
-    transformers = pytest.importorskip("transformers", reason="transformers is an optional extra")
-    backbone = transformers.Dinov2Config(
-        hidden_size=8, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16, image_size=28, patch_size=14,
-        out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False, apply_layernorm=True,
-    )  # fmt: skip
-    config = transformers.DepthAnythingConfig(
-        backbone_config=backbone, reassemble_hidden_size=8, patch_size=14, neck_hidden_sizes=[4, 4, 4, 4],
-        fusion_hidden_size=8, head_in_channels=8, head_hidden_size=4, depth_estimation_type="relative",
-    )  # fmt: skip
-    transformers.DepthAnythingForDepthEstimation(config).save_pretrained(tmp_path)
-    transformers.DPTImageProcessor(size={"height": 28, "width": 28}).save_pretrained(tmp_path)
-    maps = DepthAnything(tmp_path)([np.zeros((20, 30, 3), np.uint8)] * 2)
-    assert maps.values.shape == (2, 20, 30)
+def test_a_depth_network_runs_from_a_local_folder(tiny_depth_network: Path) -> None:
+    """A tiny one, the same value everywhere: only the way through the adapter is tested."""
+    maps = DepthAnything(tiny_depth_network)([np.zeros((20, 30, 3), np.uint8)] * 2)
+    assert maps.values.shape == (2, 28, 28)
+    np.testing.assert_allclose(maps.values, 0.5, rtol=1e-6)
     assert maps.kind == "inverse"
-    with pytest.raises(ReconstructionError, match="holds no depth network"):
-        DepthAnything(tmp_path / "nowhere")
+    with pytest.raises(ReconstructionError, match="nowhere holds no model for depth"):
+        DepthAnything(tiny_depth_network / "nowhere")

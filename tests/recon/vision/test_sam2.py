@@ -43,7 +43,7 @@ def test_sam2_runs_from_a_local_folder(square_clip: Callable[..., Any], tmp_path
     assert not (track.masks & other).any()
     assert ((track.confidence > 0) == track.masks.any((1, 2))).all()
     assert track.source == f"sam2 {tmp_path.name}"
-    with pytest.raises(ReconstructionError, match="holds no SAM 2 model"):
+    with pytest.raises(ReconstructionError, match="holds no model for SAM 2"):
         Sam2(tmp_path / "nowhere")
 
 

@@ -10,21 +10,23 @@ from sim.errors import ReconstructionError
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term of the optimizer counts: the published code's figures, but for those of which more is said.
+    """What each term of the optimizer counts.
+
+    The contact's, `human_in_object` and those of the masks are the published code's figures. Its collision counts 8 in
+    another unit, that of the object's box; image_points, stay and smooth are not in it.
 
     Attributes:
         contact: per m^2 of eq. 19.
-        collision: per m of eq. 20 (not the published 8, whose unit is the object's box; measured: 0.3 tears hands off
-            what they hold, 0 leaves four times as many vertices in a carried box); human_in_object: lambda_h->o, body
-            points in the object against the reverse.
+        collision: per m of eq. 20. Ten times as much tears hands off what they hold, none leaves them inside;
+            human_in_object: lambda_h->o, body points in the object against the reverse.
         mask: of eq. 17 as a whole; mask_area: alpha, per mean squared difference; mask_edge: beta, per edge pixel times
             the square root of its distance; mask_human, mask_object: of the two silhouettes within both.
-        image_points: per m^2 between object points and the rays of their pixels; not in eq. 4, but without it contact
-            and collision could draw the object away from what was clicked.
-        stay: per rad^2 of each joint and m^2, rad^2 of the object away from where it started. Ours: brings back what
-            nothing else holds; four times as much costs 2 mm of contact distance.
-        smooth: the same of the correction's change from key frame to key frame. Ours, in place of one frame starting
-            from the last: without it the body's jitter is 20 to 30 % higher.
+        image_points: per m^2 between object points and the rays of their pixels: without it contact and collision could
+            draw the object away from what was clicked.
+        stay: per rad^2 of each joint and m^2, rad^2 of the object away from where it started: brings back what nothing
+            else holds.
+        smooth: the same of the correction's change from key frame to key frame, in place of one frame starting from the
+            last.
     """
 
     contact: float = 50.0
@@ -58,6 +60,7 @@ class OptimizerConfig:
         object_points: samples of the object's surface that should stay out of the body.
         object_faces: of the reduced object that casts the silhouette; mask_size: px, longest side of the image part
             with anything in it, at which silhouettes are compared (never finer than a quarter of the video).
+        renderer: of silhouettes: `outline` (torch, CPU) or `nvdiffrast` (CUDA, where it is installed).
         weights: of the terms; seed: of the object's surface samples.
     """
 
@@ -75,6 +78,7 @@ class OptimizerConfig:
     softness: float = 0.003
     interpolate: Literal["corrections", "poses"] = "corrections"
     skin: Literal["anny", "capsules"] = "anny"
+    renderer: Literal["outline", "nvdiffrast"] = "outline"
     object_points: int = 500
     object_faces: int = 1000
     mask_size: int = 128
@@ -87,6 +91,8 @@ class OptimizerConfig:
                 f"optimizer: skin is '{self.skin}', expected anny or capsules (SMPL-X's pose correctives have no "
                 "gradients here); view and overlay take any"
             )
+        if self.renderer not in ("outline", "nvdiffrast"):
+            raise ReconstructionError(f"optimizer: renderer is '{self.renderer}', expected outline or nvdiffrast")
         for name in ("stride", "iterations", "object_points", "object_faces", "mask_size"):
             if getattr(self, name) < 1:
                 raise ReconstructionError(f"optimizer: {name} is {getattr(self, name)}, expected at least 1")

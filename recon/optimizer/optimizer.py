@@ -18,7 +18,7 @@ from recon.camera import Camera
 from recon.optimizer.config import OptimizerConfig
 from recon.optimizer.mask_term import Masks
 from recon.optimizer.problem import Problem
-from recon.optimizer.silhouette import SilhouetteRenderer, outline_renderer
+from recon.optimizer.silhouette import NvdiffrastRenderer, SilhouetteRenderer, outline_renderer
 from recon.optimizer.smoothing import key_frames, spread_positions, spread_rotations
 from sim import rotations
 from sim.body.skin import LinearBlendSkin, load_skin
@@ -69,7 +69,6 @@ def optimize(
     *,
     rest: np.ndarray | None = None,
     skin: LinearBlendSkin | None = None,
-    renderer: SilhouetteRenderer = outline_renderer,
 ) -> OptimizedMotion:
     """Refine what the keypoint solver and limb IK found: eq. 4 on key frames, interpolated between them.
 
@@ -81,7 +80,6 @@ def optimize(
         rest: [R, 2] int, first and last frame of each stretch in which the object is at rest (`ObjectPoses.rest`): one
             correction serves a whole stretch, so that what does not move is not moved.
         skin: what collides and casts the silhouette; built by `config.skin` where None.
-        renderer: draws the silhouettes.
 
     Returns:
         The motion of T frames. An object that is static (in the motion or the annotations) has one pose: it starts from
@@ -89,6 +87,7 @@ def optimize(
 
     Raises:
         ReconstructionError: lengths differ, the object does not exist, masks without a camera.
+        MissingDependencyError: the config's renderer is not installed.
     """
     config = config or OptimizerConfig()
     began = time.perf_counter()
@@ -100,6 +99,7 @@ def optimize(
         assert isinstance(built, LinearBlendSkin)
         skin = built
     shared = shared_corrections(frames, rest, motion.objects[index].is_static)
+    renderer: SilhouetteRenderer = NvdiffrastRenderer() if config.renderer == "nvdiffrast" else outline_renderer
     problem = Problem(motion, index, annotations, camera, masks, config, skin, renderer, frames, shared)
     terms, inside = _descend(problem, config)
     moved = _spread(motion, index, frames, problem)

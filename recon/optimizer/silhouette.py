@@ -172,7 +172,7 @@ def _edge_table(faces: bytes, device: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class NvdiffrastRenderer:
-    """The `SilhouetteRenderer` by nvdiffrast, for CUDA.
+    """The `SilhouetteRenderer` by nvdiffrast: draws on the GPU, wherever the rest is. Never run here: no GPU at hand.
 
     Raises:
         MissingDependencyError: nvdiffrast is not installed.
@@ -189,8 +189,8 @@ class NvdiffrastRenderer:
 
     def __call__(self, pixels: torch.Tensor, faces: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """See `SilhouetteRenderer`."""
-        clip = clip_coordinates(pixels, height, width)
-        triangles = faces.to(torch.int32)
+        clip = clip_coordinates(pixels, height, width).cuda()
+        triangles = faces.to(clip.device, torch.int32)
         raster, _ = self._dr.rasterize(self._context, clip, triangles, (height, width))
         covered = (raster[..., 3:] > 0).to(clip)
         drawn: torch.Tensor = self._dr.antialias(covered, raster, clip, triangles)

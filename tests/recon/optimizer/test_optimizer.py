@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from recon.optimizer.silhouette import fill, outline_renderer
 from sim import primitives, rotations
 from sim.body.skin import LinearBlendSkin, load_skin
 from sim.contacts import graph_distances, object_points_w
-from sim.errors import ReconstructionError
+from sim.errors import MissingDependencyError, ReconstructionError
 from sim.metrics import contact_distance
 from sim.motion import Motion
 from sim.skeleton import NUM_JOINTS
@@ -225,6 +226,15 @@ def test_what_does_not_fit_is_refused(carrying_motion: MotionMaker) -> None:
         OptimizerConfig(stride=0)
     with pytest.raises(ReconstructionError, match="'smplx', expected anny or capsules"):
         OptimizerConfig(skin="smplx")  # type: ignore[arg-type]
+
+
+def test_the_renderer_is_the_configs(carrying_motion: MotionMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nvdiffrast.torch", None)
+    motion = _carrying(carrying_motion)
+    with pytest.raises(MissingDependencyError, match="nvdiffrast"):
+        optimize(motion, _annotations(motion), config=dataclasses.replace(QUICK, renderer="nvdiffrast"))
+    with pytest.raises(ReconstructionError, match="'pytorch3d', expected outline or nvdiffrast"):
+        OptimizerConfig(renderer="pytorch3d")  # type: ignore[arg-type]
 
 
 def test_points_move_with_the_object(carrying_motion: MotionMaker) -> None:

@@ -20,8 +20,9 @@ import tyro
 from benchmarks.verdict_calibration import data_folder
 from recon.annotations import Annotations, ImagePoints
 from recon.camera import Camera
-from recon.clicks import EXACT, ClickConfig, farthest_points, nearest_pairs, placed, spoilt_pairs, visible_points
+from recon.clicks import EXACT, ClickConfig, farthest_points, nearest_pairs, placed, spoilt_pairs
 from recon.keypoints.solver import KeypointSolverConfig, solve_object_poses
+from recon.visibility import visible_points
 from sim import metrics, rotations
 from sim.geometry import Mesh
 from sim.keypoint_names import KEYPOINT_NAMES

@@ -33,11 +33,12 @@ from benchmarks.reconstruction_render import filming_camera, true_masks
 from benchmarks.verdict_calibration import around_contact, data_folder, in_turns, run_all
 from recon.annotations import Annotations
 from recon.camera import Camera
-from recon.clicks import EXACT, ClickConfig, View, draw_annotations, surface_points
+from recon.clicks import EXACT, ClickConfig, View, draw_annotations
 from recon.optimizer.mask_term import Masks
 from recon.optimizer.optimizer import OptimizerConfig
 from recon.optimizer.smoothing import key_frames
 from recon.solve import STAGES, SolveConfig, solve
+from recon.visibility import surface_points
 from rl.manifest import Entry, load_motion, read_manifest
 from sim import metrics, rotations
 from sim.body.skin import Skin, load_skin

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from recon.camera import Camera
-from recon.clicks import surface_points, visible_points
+from recon.visibility import surface_points, visible_points
 from recon.vision.local_model import load_local
 from sim.body.skin import Skin, load_skin
 from sim.errors import FormatError, ReconstructionError, UnknownNameError

@@ -13,7 +13,8 @@ import pytest
 from benchmarks.reconstruction_render import Frame, filming_camera, render, true_masks, write_session
 from recon.annotations import Annotations
 from recon.camera import Camera
-from recon.clicks import View, placed, surface_points
+from recon.clicks import View, placed
+from recon.visibility import surface_points
 from sim.body.skin import LinearBlendSkin, capsule_skin
 from sim.errors import ReconstructionError, SimulationError
 from sim.motion import Motion

@@ -18,11 +18,7 @@ from recon.clicks import (
     draw_annotations,
     farthest_points,
     placed,
-    surface_points,
-    visible_points,
 )
-from sim import metrics
-from sim.body.skin import load_skin
 from sim.contacts import graph_distances
 from sim.errors import ReconstructionError
 from sim.motion import Motion
@@ -107,29 +103,12 @@ def test_same_seed_same_points(motion: Motion, camera: Camera) -> None:
     assert not np.array_equal(one.contacts.points_b, three.contacts.points_b)
 
 
-def test_what_lies_behind_the_box_or_outside_the_image_is_hidden() -> None:
-    camera = Camera.look_at(np.array([3.0, 0, 1.0]), np.array([0.0, 0, 1.0]), 640, 480)
-    plate = np.stack(np.meshgrid([0.0], np.linspace(-0.5, 0.5, 120), np.linspace(0.5, 1.5, 120)), -1).reshape(1, -1, 3)
-    points = np.array([[[0.5, 0, 1.0], [-0.5, 0, 1.0], [-0.5, 0.9, 1.0], [0, 5.0, 1.0], [4.0, 0, 1.0]]])
-    visible = visible_points(camera, camera.to_camera(points), camera.to_camera(plate))
-    np.testing.assert_array_equal(visible, [[True, False, True, False, False]])
-
-
-def testfarthest_points_points_of_a_square_are_its_corners() -> None:
+def test_farthest_points_of_a_square_are_its_corners() -> None:
     grid = np.stack(np.meshgrid(np.arange(5.0), np.arange(5.0)), -1).reshape(-1, 2)
     chosen = farthest_points(grid, np.ones(25, bool), np.zeros(0, np.int64), 5)
     assert set(map(tuple, grid[chosen])) == {(0, 0), (0, 4), (4, 0), (4, 4), (2, 2)}
     seen = np.arange(25) != 24  # the far corner is hidden
     assert 24 not in farthest_points(grid, seen, np.array([0]), 3)
-
-
-def test_points_ride_on_the_skin(motion: Motion) -> None:
-    skin = load_skin("capsules", motion)
-    points = surface_points(skin, motion, 500)
-    assert points.shape == (motion.num_frames, 500, 3)
-    posed = skin.vertices(motion.joint_rotations_b, motion.root_position_w)
-    assert metrics.chamfer_distance(points[7], posed[7]) < 80.0
-    np.testing.assert_allclose(np.diff(points, axis=0).mean((0, 1)), [0.05, 0, 0], atol=0.01)
 
 
 def test_a_camera_that_looks_away_is_told_so(motion: Motion) -> None:

@@ -83,8 +83,8 @@ class InteractionGraph:
 def carried_keypoints(motion: Motion, scene: Scene, anchor: Anchor) -> tuple[np.ndarray, np.ndarray]:
     """The body that carries each contact's keypoint, [C], and the keypoint's place in that body's frame, [C, 3] m.
 
-    The motion has welded fingers and thumbs in the pose in which they ride on their bodies. A joint's centre moves with
-    its carrier likewise.
+    A mitten's fingers ride on its knuckle, thumbs on the wrist, as in the motion, which is a reference's. A joint's
+    centre moves with its carrier likewise.
     """
     keypoint = [KEYPOINT_INDEX[name] for name in motion.contacts.keypoints]
     joint = KEYPOINT_JOINTS[keypoint]

@@ -229,7 +229,7 @@ def seen(reference: Reference) -> BodyState:
     return found
 
 
-def test_every_joint_is_carried_by_itself_or_by_what_it_is_welded_to() -> None:
+def test_every_joint_is_carried_by_itself_or_by_the_body_it_moves_with() -> None:
     mitten, full = (HumanoidConfig(hands=hands) for hands in ("mitten", "full"))
     from sim.humanoid import carriers, simulated_joints
 

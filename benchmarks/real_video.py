@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +25,6 @@ import tyro
 from benchmarks.real_objects import GENERATED
 from recon.annotations import Annotations
 from recon.pipeline import ReconstructConfig, Reconstruction, reconstruct
-from recon.preprocess import PreprocessConfig
 from recon.session import Session
 from sim.audit import audit
 from sim.errors import TouchstoneError
@@ -64,7 +63,7 @@ class Command:
     """Where the videos lie."""
     clips: tuple[str, ...] = tuple(CLIPS)
     config: ReconstructConfig = field(default_factory=ReconstructConfig)
-    """Every knob; the frames are the clip's own."""
+    """Every knob; the frames are the clip's own where none are given."""
 
     def run(self) -> None:
         """Reconstruct each clip, and write the table."""
@@ -98,12 +97,10 @@ def run_clip(
         session = Session.create(
             folder, data / clip.video, mesh, scale=annotations.object_scale, object_name=Path(clip.object).stem
         )
-    chosen = {**vars(config.preprocess), "first": clip.first, "end": clip.end}
+    if config.preprocess.first is None and config.preprocess.end is None:
+        config = replace(config, preprocess=replace(config.preprocess, first=clip.first, end=clip.end))
     timer = _Timer()
-    found = reconstruct(
-        session, annotations, ReconstructConfig(**{**vars(config), "preprocess": PreprocessConfig(**chosen)}),
-        on_stage=timer.begin,
-    )  # fmt: skip
+    found = reconstruct(session, annotations, config, on_stage=timer.begin)
     timer.begin("")
     print(f"{name}: {' '.join(f'{k} {v:.0f}' for k, v in timer.seconds.items())} s", flush=True)
     return found, timer.seconds

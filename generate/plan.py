@@ -30,6 +30,7 @@ REGIONS: tuple[Region, ...] = get_args(Region)
 PHASES: tuple[PhaseKind, ...] = get_args(PhaseKind)
 MAX_SECONDS = 60.0
 MAX_METRES = 20.0
+_UNDERGROUND = 1e-3
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class InteractionPlan:
         faces_away: the person's back is to the object, as in sitting down.
         size_m: largest edge of the object's bounding box, or None for the size that its mesh has.
         source: which planner made it.
+        height_m: of the object's underside above the floor at first: 0 on the ground, more on a table or in the hands.
+            An object that flies in stands on "ground" and is raised, and its first move is ballistic.
 
     Raises:
         PlanError: from the constructor, naming the field.
@@ -107,6 +110,7 @@ class InteractionPlan:
     faces_away: bool = False
     size_m: float | None = None
     source: str = ""
+    height_m: float = 0.0
 
     def __post_init__(self) -> None:
         _validate(self)
@@ -223,6 +227,13 @@ def _validate(plan: InteractionPlan) -> None:
     for i, phase in enumerate(plan.phases):
         if phase.moves and not phase.ballistic and not plan.touching(i):
             raise PlanError(f"phases[{i}] moves the object, but nothing touches it")
+    height = plan.height_m
+    if not 0.0 <= height <= MAX_METRES:
+        raise PlanError(f"height_m is {height}; it has to be at least 0 and at most {MAX_METRES:g}")
+    for i, phase in enumerate(plan.phases):
+        height += phase.upward
+        if height < -_UNDERGROUND:
+            raise PlanError(f"phases[{i}] moves the object {-height:.3g} m under the floor")
     if plan.size_m is not None and not 0.0 < plan.size_m <= MAX_METRES:
         raise PlanError(f"size_m is {plan.size_m}; it has to be over 0 and at most {MAX_METRES:g}")
 

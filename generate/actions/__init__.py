@@ -1,0 +1,1 @@
+"""What actions come to: phases and contacts, written into a ledger."""

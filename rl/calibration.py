@@ -1,8 +1,11 @@
 """A calibrated, monotone score: how far figures exceed what recorded clips show, in log-odds, and its fit.
 
-    log-odds = bias - sum of weight * (log(1 + figure / scale) - neutral), weights >= 0
+    cost = sum of weight * (log(1 + figure / scale) - neutral), weights >= 0
+    log-odds of one kind of fault = bias + cost, by a detector of its own
+    log-odds that a motion is recorded = -log sum over the kinds of exp(log-odds of the kind)
 
-so that a worse figure never raises the score, and a figure that could not be measured says nothing.
+so that one fault is enough, a worse figure never raises the score, and one that could not be measured says nothing.
+Balls that fly and bounce and things that are carried have detectors of their own: what is normal differs.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit, log_expit
+from scipy.special import expit, log_expit, logsumexp
 
 from sim.errors import RunError
 from sim.files import write_json
@@ -42,35 +45,62 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Detector:
+    """One kind of fault against recorded clips: log-odds `bias` where all figures are neutral, and its terms."""
+
+    fault: str
+    bias: float
+    terms: tuple[Term, ...]
+
+    def log_odds(self, figures: Mapping[str, float]) -> float:
+        """That a motion has this fault rather than being recorded, both as likely before."""
+        return self.bias + total(self.terms, figures)
+
+
+BALL = "handles_ball"
+"""The figure that says which detectors are asked: 1 for a motion with a ball, else 0."""
+HANDLED = ("thing", "ball")
+
+
+@dataclass(frozen=True)
 class Calibration:
-    """Terms of the source's kinematics and of physics, with what they were fitted on.
+    """Detectors of faults in the source's kinematics and terms of physics, with what they were fitted on.
 
     Attributes:
-        bias: log-odds of a clip whose kinematic figures are all neutral; physical_bias: what neutral physics adds.
+        detectors: for each of `HANDLED`, one for each kind of fault.
+        physical_bias: log-odds that neutral physics adds.
         threshold: plausibility (kinematics alone) that 95 % of the recorded training clips exceed.
-        kinematic, physical: terms of the source motion, and of how physics departed from it.
+        physical: terms of how physics departed from the source.
         provenance: which command, clips, seeds and counts gave the numbers.
     """
 
-    bias: float
+    detectors: Mapping[str, tuple[Detector, ...]]
     physical_bias: float
     threshold: float
-    kinematic: tuple[Term, ...]
     physical: tuple[Term, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def asked(self, figures: Mapping[str, float]) -> tuple[Detector, ...]:
+        """The detectors for what the motion handles."""
+        return self.detectors[HANDLED[figures.get(BALL, 0.0) > 0.5]]
+
+    def log_odds(self, figures: Mapping[str, float]) -> float:
+        """That the kinematics are recorded ones."""
+        return -float(logsumexp([detector.log_odds(figures) for detector in self.asked(figures)]))
+
     def plausibility(self, figures: Mapping[str, float]) -> float:
         """In [0, 1]: how much like recorded motion the kinematics alone look."""
-        return float(expit(self.bias - total(self.kinematic, figures)))
+        return float(expit(self.log_odds(figures)))
 
     def likelihood(self, figures: Mapping[str, float]) -> float:
         """In [0, 1]: the same with what retargeting and physics made of it."""
-        return float(expit(self.bias + self.physical_bias - total((*self.kinematic, *self.physical), figures)))
+        return float(expit(self.log_odds(figures) + self.physical_bias - total(self.physical, figures)))
 
-    def worst(self, figures: Mapping[str, float], count: int = 3) -> list[tuple[str, float]]:
-        """The kinematic figures that cost most, (name, value), dearest first; only those that cost half a nat."""
-        costs = sorted(((t.cost(figures.get(t.name, np.nan)), t.name) for t in self.kinematic), reverse=True)
-        return [(name, figures[name]) for cost, name in costs[:count] if cost > 0.5]
+    def worst(self, figures: Mapping[str, float], count: int = 3) -> tuple[str, list[tuple[str, float]]]:
+        """The likeliest fault, and the figures that speak most for it, (name, value); only those of half a nat."""
+        likeliest = max(self.asked(figures), key=lambda detector: detector.log_odds(figures))
+        costs = sorted(((t.cost(figures.get(t.name, np.nan)), t.name) for t in likeliest.terms), reverse=True)
+        return likeliest.fault, [(name, figures[name]) for cost, name in costs[:count] if cost > 0.5]
 
     @staticmethod
     @functools.cache
@@ -78,8 +108,8 @@ class Calibration:
         """Raises RunError for a file that is missing or is none."""
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            for kind in ("kinematic", "physical"):
-                content[kind] = tuple(Term(**row) for row in content[kind])
+            content["physical"] = tuple(Term(**row) for row in content["physical"])
+            content["detectors"] = {handled: _detectors(content["detectors"][handled]) for handled in HANDLED}
             return Calibration(**content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path}: no calibration of the verdict ({error})") from error
@@ -87,6 +117,10 @@ class Calibration:
     def save(self, path: Path = DEFAULT_PATH) -> None:
         """Write it as JSON, atomically."""
         write_json(path, asdict(self))
+
+
+def _detectors(rows: Sequence[Mapping[str, Any]]) -> tuple[Detector, ...]:
+    return tuple(Detector(row["fault"], row["bias"], tuple(Term(**term) for term in row["terms"])) for row in rows)
 
 
 def total(terms: Sequence[Term], figures: Mapping[str, float]) -> float:

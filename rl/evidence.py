@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rl.calibration import BALL
 from sim import audit, metrics, rotations
 from sim.audit_checks import AIRBORNE, HAND_KEYPOINTS, RESTING_SPEED, SOLES, Person, Thing
 from sim.metrics import MM
@@ -53,6 +54,7 @@ def source_evidence(source: Motion) -> dict[str, float]:
     """Figures of a motion at control rate by name, the worst of its objects; NaN where nothing could be measured."""
     person = Person(source)
     figures = {name: _number(check(person).value) for name, (check, _) in audit.PERSON_CHECKS.items()}
+    figures[BALL] = float(any(item.is_ball for item in source.objects))
     for name, (check, _) in audit.OBJECT_CHECKS.items():
         figures[name] = _worst([_number(check(thing).value) for thing in person.things])
     figures |= {

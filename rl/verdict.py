@@ -66,11 +66,12 @@ def rule(config: VerdictConfig, calibration: Calibration | None = None) -> str:
         f"{calibrated.threshold:.2f}). Physical, not robust: all of this but the perturbed starts; the motion can be "
         "carried out, by a policy that a small push upsets. Partly physical: at least half of the clip is carried "
         "through. Otherwise not shown to be physical: this policy failed, which is no proof that none can succeed. The "
-        "plausibility is the probability, by a logistic rule, that a motion with these kinematic figures (jitter, "
-        "wander over the floor, sliding feet, slip of what is carried, penetration, gaps at contact, ...) is recorded "
-        "rather than a corrupted copy of one. The score is the same probability when it also counts what retargeting "
-        "had to mend and how far physics departed from the source, times the completion from frame 0. No figure "
-        "raises it by getting worse; weights, scales and what they were fitted on are in rl/verdict_calibration.json."
+        "plausibility is the probability, by logistic rules, one for each kind of fault, that a motion with these "
+        "kinematic figures (jitter, wander over the floor, sliding feet, slip of what is carried, gaps at contact and "
+        "so on) is recorded rather than a copy of one that has a fault. The score is the same probability when it also "
+        "counts what retargeting had to mend and how far physics departed from the source, times the completion from "
+        "frame 0. No figure raises it by getting worse; weights, scales and what they were fitted on are in "
+        "rl/verdict_calibration.json."
     )
 
 
@@ -147,6 +148,9 @@ def _optional(value: float, ok: bool, text: str) -> tuple[bool, str] | None:
 
 
 def _culprits(calibration: Calibration, figures: Mapping[str, float], plausibility: float) -> str:
-    """The kinematic figures that cost the most, in words, where the source is not plausible."""
-    worst = calibration.worst(figures) if plausibility < calibration.threshold else []
-    return "; against it: " + ", ".join(in_words(name, value) for name, value in worst) if worst else ""
+    """The likeliest fault and the kinematic figures that speak for it, in words, where the source is not plausible."""
+    if plausibility >= calibration.threshold:
+        return ""
+    fault, worst = calibration.worst(figures)
+    said = f" ({', '.join(in_words(name, value) for name, value in worst)})" if worst else ""
+    return f"; likeliest fault: {fault.replace('_', ' ')}{said}"

@@ -103,3 +103,25 @@ def test_the_table_by_hand() -> None:
     text = bench.markdown("title", found)
     assert "2 held-out clips, 4 copies" in text
     assert "| drift | 0.500 [" in text
+
+
+def test_each_kind_gets_a_detector_of_its_own_for_what_is_handled() -> None:
+    """Floating raises one figure, drift another; things have both, balls only drift, and the mix gets none."""
+    rng = np.random.default_rng(0)
+
+    def row(clip: int, kind: str, ball: float) -> bench.Row:
+        figures = {name: rng.exponential(1.0) for name in ("float_mm", "contact_drift_mm")} | {bench.BALL: ball}
+        figures["float_mm"] += 20.0 * (kind == "float")
+        figures["contact_drift_mm"] += 20.0 * (kind == "drift")
+        return {"clip": f"{clip}", "kind": kind, "strength": 1.0, "figures": figures}
+
+    kinds = {0.0: ("real", "float", "drift", "video"), 1.0: ("real", "drift")}
+    rows = [row(clip, kind, ball) for ball in kinds for clip in range(40) for kind in kinds[ball]]
+    calibration = bench.kinematic_calibration(rows, {})
+    assert [d.fault for d in calibration.detectors["thing"]] == ["drift", "float"]
+    assert [d.fault for d in calibration.detectors["ball"]] == ["drift"]
+    for row_ in rows:
+        likeliest, _ = calibration.worst(row_["figures"])
+        assert row_["kind"] in ("real", "video", likeliest)
+    recorded = np.array([calibration.plausibility(r["figures"]) for r in rows if r["kind"] == "real"])
+    assert (recorded >= calibration.threshold - 1e-3).mean() == pytest.approx(0.95, abs=0.02)

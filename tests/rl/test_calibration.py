@@ -7,14 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl.calibration import Calibration, Term, fit_terms
+from rl.calibration import BALL, Calibration, Detector, Term, fit_terms
+from sim.corruption import KINDS
 from sim.errors import RunError
 
 NAN = float("nan")
 FLOAT = Term("float_mm", scale=10.0, weight=2.0, neutral=np.log(2.0))
 SLIP = Term("slip_m_s", scale=0.5, weight=1.0, neutral=0.0)
 FAR = Term("physics_joint_mm", scale=100.0, weight=1.0, neutral=0.0)
-BY_HAND = Calibration(1.0, -0.5, 0.2, (FLOAT, SLIP), (FAR,), {"seed": 0})
+BY_HAND = Calibration(
+    {
+        "thing": (Detector("float", -1.0, (FLOAT,)), Detector("drift", -2.0, (SLIP,))),
+        "ball": (Detector("float", 1.0, (FLOAT,)),),
+    },
+    -0.5, 0.2, (FAR,), {"seed": 0},
+)  # fmt: skip
+
+
+def alone(bias: float, terms: tuple[Term, ...]) -> Calibration:
+    """A single detector of anything."""
+    return Calibration({"thing": (Detector("any", -bias, terms),), "ball": ()}, 0.0, 0.5, ())
 
 
 def test_the_cost_by_hand() -> None:
@@ -26,12 +38,25 @@ def test_the_cost_by_hand() -> None:
 
 
 def test_plausibility_and_likelihood_by_hand() -> None:
-    """Log-odds 1 - 2 log 2 - log(1 + 0.5/0.5) = 1 - 3 log 2, so odds e / 8; physics adds -0.5 - log 2: sqrt(e) / 16."""
+    """Odds of a floating body 4 / e, of drift 2 / e^2; together 4 / e + 2 / e^2. Physics adds log-odds -0.5 - log 2."""
     figures = {"float_mm": 30.0, "slip_m_s": 0.5, "physics_joint_mm": 100.0}
-    odds = np.e / 8
+    odds = 1 / (4 / np.e + 2 / np.e**2)
     assert BY_HAND.plausibility(figures) == pytest.approx(odds / (1 + odds))
-    odds = np.sqrt(np.e) / 16
+    odds /= 2 * np.sqrt(np.e)
     assert BY_HAND.likelihood(figures) == pytest.approx(odds / (1 + odds))
+
+
+def test_one_fault_is_enough_and_cannot_be_made_up_for() -> None:
+    """What floats stays implausible however little it drifts; a sum of costs would let one pay for the other."""
+    floating, still = {"float_mm": 1e4, "slip_m_s": 0.5}, {"float_mm": 1e4, "slip_m_s": 0.0}
+    bound = 1 / (1 + np.exp(-1.0 + FLOAT.cost(1e4)))
+    assert BY_HAND.plausibility(floating) < BY_HAND.plausibility(still) < bound
+
+
+def test_balls_have_detectors_of_their_own() -> None:
+    figures = {"float_mm": 10.0, "slip_m_s": 100.0}
+    assert BY_HAND.plausibility(figures | {BALL: 1.0}) == pytest.approx(1 / (1 + np.e))
+    assert BY_HAND.plausibility(figures | {BALL: 0.0}) == BY_HAND.plausibility(figures)
 
 
 def test_a_worse_figure_never_raises_plausibility_or_likelihood() -> None:
@@ -45,13 +70,14 @@ def test_a_worse_figure_never_raises_plausibility_or_likelihood() -> None:
 
 
 def test_what_is_not_known_says_nothing() -> None:
-    neutral = 1 / (1 + np.exp(-1.0))
+    neutral = 1 / (1 + np.exp(-1.0) + np.exp(-2.0))
     assert BY_HAND.plausibility({}) == BY_HAND.plausibility({"float_mm": NAN, "strange": 7.0}) == pytest.approx(neutral)
 
 
-def test_the_dearest_figures_are_named_first() -> None:
-    assert BY_HAND.worst({"float_mm": 20.0, "slip_m_s": 5.0}) == [("slip_m_s", 5.0), ("float_mm", 20.0)]
-    assert BY_HAND.worst({"float_mm": 10.0}) == []
+def test_the_likeliest_fault_and_its_dearest_figures_are_named() -> None:
+    assert BY_HAND.worst({"float_mm": 20.0, "slip_m_s": 50.0}) == ("drift", [("slip_m_s", 50.0)])
+    assert BY_HAND.worst({"float_mm": 20.0, "slip_m_s": 0.5}) == ("float", [("float_mm", 20.0)])
+    assert BY_HAND.worst({"float_mm": 10.0}) == ("float", [])
 
 
 def test_a_calibration_survives_its_file(tmp_path: Path) -> None:
@@ -59,7 +85,7 @@ def test_a_calibration_survives_its_file(tmp_path: Path) -> None:
     assert Calibration.load(tmp_path / "c.json") == BY_HAND
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"bias": 1, "kinematic": [{"name": "x"}], "physical": []}', "[1]"])
+@pytest.mark.parametrize("content", ["", "{}", '{"detectors": {"thing": [{"fault": "x"}]}, "physical": []}', "[1]"])
 def test_a_damaged_file_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "c.json").write_text(content)
     with pytest.raises(RunError, match=r"c\.json: no calibration"):
@@ -68,8 +94,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_the_packages_own_has_weights_and_says_where_they_come_from() -> None:
     shipped = Calibration.load()
-    assert shipped.kinematic
-    assert all(t.weight > 0 and t.scale > 0 for t in (*shipped.kinematic, *shipped.physical))
+    faults = {handled: [d.fault for d in detectors] for handled, detectors in shipped.detectors.items()}
+    assert faults["thing"] == faults["ball"] == [kind for kind in KINDS if kind != "video"]
+    terms = [term for detectors in shipped.detectors.values() for d in detectors for term in d.terms]
+    assert terms
+    assert all(t.weight > 0 and t.scale > 0 for t in (*terms, *shipped.physical))
     assert {"command", "seed", "clips", "recorded", "copies"} <= set(shipped.provenance)
     assert 0 < shipped.threshold < 1
 
@@ -92,7 +121,7 @@ def test_the_fit_finds_what_separates_and_leaves_out_what_does_not() -> None:
     assert "wrong" not in found
     assert "rare" not in found
     assert found["noise"].weight < 0.5 if "noise" in found else True
-    scores = np.array([Calibration(bias, 0.0, 0.5, terms, ()).plausibility(row) for row in rows])
+    scores = np.array([alone(bias, terms).plausibility(row) for row in rows])
     assert (scores[real] > 0.5).mean() > 0.8
     assert (scores[~real] < 0.5).mean() > 0.8
 
@@ -103,7 +132,7 @@ def test_the_fit_solves_its_own_equations() -> None:
     real = np.arange(90) < 30
     rows = [{"a": float(v)} for v in rng.exponential(1.0, 90) + ~real]
     bias, terms = fit_terms(rows, real, ["a"])
-    p = np.array([Calibration(bias, 0.0, 0.5, terms, ()).plausibility(row) for row in rows])
+    p = np.array([alone(bias, terms).plausibility(row) for row in rows])
     assert (1 - p[real]).mean() == pytest.approx(p[~real].mean(), abs=1e-3)
 
 

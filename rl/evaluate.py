@@ -18,6 +18,7 @@ from rl.runs import ClipFolder, load_config
 from rl.train import build_policy
 from rl.verdict import Verdict, judge
 from sim import humanoid, metrics, skeleton
+from sim.balls import with_spheres
 from sim.errors import RunError
 from sim.files import write_json
 from sim.motion import Motion
@@ -123,7 +124,8 @@ def original_figures(original: Motion, reference: Reference, simulation: Motion)
         reference, simulation: made of its corrupted copy.
     """
     frames = simulation.num_frames
-    clean, source = original.resample(CONTROL_HZ).slice(0, frames), reference.source.slice(0, frames)
+    clean = with_spheres(original).resample(CONTROL_HZ).slice(0, frames)
+    source = reference.source.slice(0, frames)
     body, found = list(skeleton.BODY_JOINTS), {}
     for name, motion in (("", simulation), ("_source", source)):
         whose = "corrupted source" if name else "simulation"

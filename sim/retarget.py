@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from sim import rotations, skeleton
+from sim.balls import with_spheres
 from sim.body.capsules import FOOT_JOINTS, FootStance, body_mass, default_stance, measure_stance
 from sim.clearance import clear_start
 from sim.contact_fit import ContactFitConfig, FitResult, fit_contacts, hand_contact_points
@@ -87,7 +88,7 @@ class Reference:
 
     Attributes:
         motion: the retargeted motion, T frames at `CONTROL_HZ`.
-        source: the motion that it was made from, at the same rate.
+        source: the motion that it was made from, at the same rate, with spheres for balls that were meshes.
         scene: the compiled scene.
         qpos: [T, nq]; qvel: [T, nv]; targets: [T, nu] rad, PD targets with feedforward.
         report: what changed.
@@ -120,7 +121,7 @@ def retarget(
     scene_config, config = scene_config or SceneConfig(), config or RetargetConfig()
     if motion.joint_names != skeleton.JOINT_NAMES or motion.parents != skeleton.PARENTS:
         raise SimulationError("retargeting needs the standard 52-joint skeleton; import the motion with Touchstone")
-    source = motion.resample(CONTROL_HZ)
+    source = with_spheres(motion).resample(CONTROL_HZ)
     fitted, stance = _fit_body(source, config)
     scene = build_scene(fitted.offsets, fitted.objects, scene_config, stance=stance)
     if config.settle_objects:

@@ -34,6 +34,10 @@ class PlanError(TouchstoneError):
     """A sentence cannot be understood, or a plan of an interaction makes no sense."""
 
 
+class EndpointError(PlanError):
+    """A language model's endpoint is not configured, not there, refuses, or does not speak the protocol."""
+
+
 class ReconstructionError(TouchstoneError):
     """A video, camera or annotation does not determine a motion."""
 

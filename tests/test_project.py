@@ -22,8 +22,11 @@ MAX_LINES, MAX_TEST_LINES = 450, 600
 HEAVY = ("torch", "mujoco", "numpy", "scipy", "trimesh", "stable_baselines3", "viser", "anny")
 BANNED_CALLS = {"eval", "exec", "pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "dill.load"}
 NETWORK_CLIENTS = {"urllib.request", "requests", "http.client", "httpx"}
-FETCHER = ROOT / "recon" / "vision" / "assets.py"
-"""The one module that may fetch, and only when it is run as the set-up's command."""
+CLIENTS = {
+    ROOT / "recon" / "vision" / "assets.py": {"urllib.request"},
+    ROOT / "generate" / "llm.py": {"requests"},
+}
+"""The modules that may use the network: the set-up's command, and the planner that a user points at an endpoint."""
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -86,11 +89,12 @@ def test_files_are_short_and_finished(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=_relative)
 def test_nothing_is_unpickled_evaluated_or_fetched(path: Path) -> None:
-    """torch.load only with weights_only=True, and no network client but the set-up's: the demo's clip comes by pip."""
+    """torch.load only with weights_only=True; no network client but the set-up's and the language model's."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         where = f"line {getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Import):
-            assert path == FETCHER or not NETWORK_CLIENTS & {alias.name for alias in node.names}, where
+            clients = NETWORK_CLIENTS & {alias.name for alias in node.names}
+            assert clients <= CLIENTS.get(path, set()), where
         if isinstance(node, ast.ImportFrom):
             assert node.module not in NETWORK_CLIENTS, where
         if isinstance(node, ast.Call):

@@ -194,16 +194,19 @@ def test_physics_settings_reach_the_scene(standing: Make, resting: Rest) -> None
 
 
 @pytest.mark.slow
-def test_hands_touch_and_feet_stand_on_all_real_clips(data: Path, omomo: Callable[[str], Motion]) -> None:
-    """The issue's figure: gap at labelled contact, median over the OMOMO clips, within 10 mm; here much closer."""
-    manifest = json.loads((data / "bench80.json").read_text())
-    clips = [Path(row["clip"]).stem for row in manifest["clips"] if "omomo" in row["clip"]]
-    assert len(clips) == 40
-    reports = {clip: retarget(omomo(clip)).report for clip in clips}
+def test_hands_touch_and_feet_stand_on_real_clips_of_every_group(data: Path, omomo: Callable[[str], Motion]) -> None:
+    """Every third OMOMO clip of each group: gap at labelled contact, median over the clips, within 3 mm."""
+    groups: dict[str, list[str]] = {}
+    for row in json.loads((data / "bench80.json").read_text())["clips"]:
+        if "omomo" in row["clip"]:
+            groups.setdefault(row["group"], []).append(Path(row["clip"]).stem)
+    reports = {clip: retarget(omomo(clip)).report for clips in groups.values() for clip in clips[::3]}
+    assert len(groups) == 8
+    assert len(reports) == 15
     for side in ("left", "right"):
         gaps = {clip: r.hand_gap_mm[side] for clip, r in reports.items() if side in r.hand_gap_mm}
         assert abs(np.median(list(gaps.values()))) < 3.0
-        assert sum(abs(g) > 10.0 for g in gaps.values()) <= 3, gaps  # where an arm is straight, or a top thin
+        assert sum(abs(g) > 10.0 for g in gaps.values()) <= 1, gaps  # where an arm is straight, or a top thin
     assert abs(np.median([r.foot_gap_mm for r in reports.values()])) < 5.0
     assert max(abs(r.foot_gap_mm) for r in reports.values()) < 10.0
     # the source's own error, not the fit's: arms are not torn about for it

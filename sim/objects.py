@@ -115,8 +115,12 @@ class Shape:
         """Height of the lowest surface point over z = 0 for poses [..., 3], [..., 4] (wxyz): [...] m."""
         up = np.broadcast_to(np.array([0.0, 0.0, 1.0]), np.shape(position_w))
         up_b = rotations.rotate_inverse(np.asarray(rotation_w, np.float64), np.ascontiguousarray(up))
-        corners = self._triangulated.convex_hull.vertices
-        return cast(np.ndarray, np.asarray(position_w)[..., 2] + (up_b @ corners.T).min(-1))
+        return cast(np.ndarray, np.asarray(position_w)[..., 2] + (up_b @ self.hull_corners.T).min(-1))
+
+    @functools.cached_property
+    def hull_corners(self) -> np.ndarray:
+        """Corners of the convex hull in the object's frame, [H, 3] m."""
+        return np.asarray(self._triangulated.convex_hull.vertices)
 
     def _closest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if isinstance(self.geometry, Primitive):

@@ -38,8 +38,13 @@ def frame_rank(information: np.ndarray, radius: float, free_limit: float) -> Ran
     return RankTest(held.sum(-1), vectors)
 
 
-def missing_points(o: Observations, position_w: np.ndarray, rotation_w: np.ndarray, test: RankTest) -> tuple[str, ...]:
-    """One line for each stretch of frames with the same points that leave the same open; poses as solved, [T or 1]."""
+def missing_points(
+    o: Observations, position_w: np.ndarray, rotation_w: np.ndarray, test: RankTest, first_frame: int = 0
+) -> tuple[str, ...]:
+    """One line for each stretch of frames with the same points that leave the same open.
+
+    Poses as solved, [T or 1]; the lines count frames from `first_frame`.
+    """
     static = len(test.rank) == 1 < len(o.active)
     active = np.asarray(o.active.any(0, keepdims=True) if static else o.active)
     keys = np.concatenate((active, test.rank[:, None]), 1)
@@ -52,12 +57,12 @@ def missing_points(o: Observations, position_w: np.ndarray, rotation_w: np.ndarr
         frame = (start + stop - 1) // 2
         open_ = test.directions[frame, :, : 6 - int(test.rank[frame])]
         text = _missing(o, active[frame], position_w[frame], rotation_w[frame], open_, frame)
-        frames = "all frames" if static else _frames(start, stop - 1)
+        frames = "all frames" if static else _frames(start + first_frame, stop - 1 + first_frame)
         found.setdefault(text, []).append(frames)
     return tuple(f"{_several(frames)}: {text}" for text, frames in found.items())
 
 
-def contradictions(o: Observations, distances: np.ndarray, limits: np.ndarray) -> tuple[str, ...]:
+def contradictions(o: Observations, distances: np.ndarray, limits: np.ndarray, first_frame: int = 0) -> tuple[str, ...]:
     """One line for each point that stays farther off than its limit: distances [T, N] and limits [N] as in `o`."""
     lines = []
     with np.errstate(invalid="ignore"):
@@ -65,9 +70,10 @@ def contradictions(o: Observations, distances: np.ndarray, limits: np.ndarray) -
     for point in np.flatnonzero(off.any(0)).tolist():
         frames = np.flatnonzero(off[:, point])
         worst = float(distances[frames, point].max())
+        where = _several(_stretches(frames + first_frame))
         amount = f"{1000 * worst:.0f} mm" if point < o.num_contacts else f"{worst:.0f} px"
         lines.append(
-            f"{_several(_stretches(frames))}: {o.names[point]} contradicts the other points (up to {amount} off); "
+            f"{where}: {o.names[point]} contradicts the other points (up to {amount} off); "
             "check its place on the object and its frames"
         )
     return tuple(lines)

@@ -23,6 +23,8 @@ class MotionPrior:
         acceleration: m/s^2; turn_acceleration: rad/s^2. They smooth; larger values follow the points more closely.
         rest_speed: m/s; rest_turn: rad/s, in place of speed and turn where an object is at rest, so that it has one
             pose there. None: nothing is ever taken to be at rest.
+        floor: m, how far from the floor the lowest point of what rests on it may lie (`recon.keypoints.floor`). None:
+            the floor says nothing.
         still: how many deviations of a click pixels may spread within half a second of rest.
     """
 
@@ -32,6 +34,7 @@ class MotionPrior:
     turn_acceleration: float = 50.0
     rest_speed: float | None = 0.02
     rest_turn: float = 0.04
+    floor: float | None = 0.01
     still: float = 2.0
 
 

@@ -3,13 +3,15 @@
 1. Every frame for itself: candidate poses (`recon.keypoints.pose_search`, and a given first guess), each refined by
    Levenberg-Marquardt on the robust residuals of eq. 3, all frames and candidates at once.
 2. Through time: the cheapest sequence of candidates, where leaping costs (Viterbi).
-3. The whole clip at once: eq. 3 of all frames plus a prior on how objects move (`recon.keypoints.motion_prior`) and
-   when they are at rest (`recon.keypoints.rest`); a frame whose points leave something open follows its neighbours.
+3. The whole clip at once: eq. 3 of all frames plus a prior on how objects move (`recon.keypoints.motion_prior`), when
+   they are at rest (`recon.keypoints.rest`) and stand on the floor (`recon.keypoints.floor`); a frame whose points
+   leave something open follows its neighbours.
 4. What the points alone determine (`recon.keypoints.determinacy`), and which of them contradict the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +19,7 @@ import numpy as np
 from recon.annotations import Annotations
 from recon.banded import NormalEquations
 from recon.camera import Camera
-from recon.keypoints import motion_prior, pose_search
+from recon.keypoints import floor, motion_prior, pose_search
 from recon.keypoints.determinacy import contradictions, frame_rank, missing_points
 from recon.keypoints.motion_prior import MotionPrior
 from recon.keypoints.observations import Kernel, Linearization, Observations
@@ -27,6 +29,7 @@ from sim import rotations
 from sim.errors import ReconstructionError
 from sim.geometry import Geometry, Primitive
 from sim.keypoints import KEYPOINTS
+from sim.objects import Shape
 
 _WEAK = 1e-2
 """Stiffness, 1/m^2 of surface motion, that keeps the normal equations of a frame with too few points solvable."""
@@ -102,6 +105,7 @@ def solve_object_poses(
     fps: float = 30.0,
     initial: tuple[np.ndarray, np.ndarray] | None = None,
     geometry: Geometry | None = None,
+    first_frame: int = 0,
 ) -> ObjectPoses:
     """The pose of an object in every frame.
 
@@ -111,7 +115,9 @@ def solve_object_poses(
         camera: standing still, or moving over T frames.
         fps: frames per second of the video, for the motion prior.
         initial: a first guess, positions [T, 3] m and rotations [T, 4], followed up beside the solver's own.
-        geometry: the object's shape: a sphere is not taken to rest at the top of its flight.
+        geometry: the object's shape: what rests near the floor stands on it, and a sphere is not taken to rest at the
+            top of its flight.
+        first_frame: of the T in the video: messages count from it.
 
     Raises:
         ReconstructionError: no point at all; arrays that do not fit the annotations.
@@ -136,8 +142,10 @@ def solve_object_poses(
             if config.prior.rest_speed is not None:
                 ball = isinstance(geometry, Primitive) and geometry.kind == "sphere"
                 rest = resting(observations, config.prior.still, fps, ball)
-            position, rotation = _refine_clip(observations, position, rotation, config, config.prior, fps, rest)
-    return _result(observations, position, rotation, config, rest_intervals(rest, fps))
+            corners_b = None if geometry is None else Shape.of(geometry).hull_corners - observations.center_b
+            path = Candidates(position, rotation)
+            position, rotation = _refine_clip(observations, path, config, config.prior, fps, rest, corners_b)
+    return _result(observations, position, rotation, config, rest_intervals(rest, fps), first_frame)
 
 
 def _check(
@@ -258,34 +266,43 @@ def _fill(path: Candidates, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _refine_clip(
-    o: Observations,
-    position: np.ndarray,
-    rotation: np.ndarray,
-    config: KeypointSolverConfig,
-    prior: MotionPrior,
-    fps: float,
-    rest: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Levenberg-Marquardt on the whole clip: eq. 3 of all frames plus the motion prior. [T, 3] m, [T, 4]."""
+    o: Observations, path: Candidates, config: KeypointSolverConfig, prior: MotionPrior, fps: float, rest: np.ndarray,
+    corners_b: np.ndarray | None,
+) -> Candidates:  # fmt: skip
+    """The whole clip: eq. 3 of all frames plus the motion prior; then what stands on the floor, once more with it."""
+    stands = np.zeros(len(rest) + 1, np.bool_)
 
     def equations(at: np.ndarray, turned: np.ndarray) -> NormalEquations:
         points = o.linearize(at[:, None], turned[:, None], config.kernel, config.kernel_threshold)
         clip = NormalEquations(len(at), 6)
         clip.add(points.residuals[:, 0], [points.rows[:, 0]], cost=float(points.cost.sum()))
         motion_prior.add_motion(clip, prior, at, turned, fps, rest)
+        if stands.any() and corners_b is not None and prior.floor is not None:
+            floor.add_floor(clip, corners_b, stands, at, turned, prior.floor)
         return clip
 
-    scale = np.diag(np.repeat([1.0, o.radius**2], 3))
-    clip = equations(position, rotation)
+    path = _descend_clip(equations, path, o.radius, config.clip_iterations)
+    if corners_b is not None and prior.floor is not None:
+        stands = floor.standing(corners_b, *path, rest_intervals(rest, fps))
+        path = _descend_clip(equations, path, o.radius, config.clip_iterations) if stands.any() else path
+    return path
+
+
+def _descend_clip(
+    equations: Callable[[np.ndarray, np.ndarray], NormalEquations], path: Candidates, radius: float, iterations: int
+) -> Candidates:
+    """Levenberg-Marquardt on a whole clip from a path [T, ...]."""
+    scale = np.diag(np.repeat([1.0, radius**2], 3))
+    clip = equations(*path)
     damping = 1e-4
-    for _ in range(config.clip_iterations):
-        size = np.trace(clip.blocks[0], axis1=-2, axis2=-1) / (3 + 3 * o.radius**2)
+    for _ in range(iterations):
+        size = np.trace(clip.blocks[0], axis1=-2, axis2=-1) / (3 + 3 * radius**2)
         step, _ = clip.step((damping * size + _WEAK)[:, None, None] * scale)
-        trial = _turned(position, rotation, step)
+        trial = Candidates(*_turned(*path, step))
         trial_clip = equations(*trial)
         gain = clip.cost - trial_clip.cost
         if gain > 0:
-            (position, rotation), clip = trial, trial_clip
+            path, clip = trial, trial_clip
             damping *= 0.1
             if gain < 1e-4 * (1 + clip.cost):
                 break
@@ -293,12 +310,13 @@ def _refine_clip(
             damping *= 10
             if damping > _MAX_DAMPING:
                 break
-    return position, rotation
+    return path
 
 
 def _result(
-    o: Observations, position: np.ndarray, rotation: np.ndarray, config: KeypointSolverConfig, rest: np.ndarray
-) -> ObjectPoses:
+    o: Observations, position: np.ndarray, rotation: np.ndarray, config: KeypointSolverConfig, rest: np.ndarray,
+    first_frame: int,
+) -> ObjectPoses:  # fmt: skip
     frames, c = len(o.active), o.num_contacts
     static = len(position) == 1 < frames
     plain = o.linearize(position[:, None], rotation[:, None])
@@ -306,7 +324,8 @@ def _result(
     information = _normal_equations(plain, static)[2][:, 0]
     test = frame_rank(information, o.radius, config.free_limit)
     limits = np.repeat([config.report_contact, config.report_image], [c, len(o.names) - c])
-    messages = (*missing_points(o, position, rotation, test), *contradictions(o, distances, limits))
+    missing = missing_points(o, position, rotation, test, first_frame)
+    messages = (*missing, *contradictions(o, distances, limits, first_frame))
     rank = np.broadcast_to(test.rank, frames).copy()
     position_w = np.broadcast_to(position - rotations.rotate(rotation, o.center_b), (frames, 3)).copy()
     return ObjectPoses(

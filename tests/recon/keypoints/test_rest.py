@@ -16,6 +16,7 @@ from sim import rotations
 from sim.contact_graph import ContactGraph
 from sim.geometry import Primitive
 from sim.keypoint_names import KEYPOINT_NAMES
+from sim.objects import Shape
 
 FPS = 30.0
 BOX = np.array([0.4, 0.3, 0.2])
@@ -159,3 +160,20 @@ def test_a_thrown_ball_is_not_frozen_at_the_top_of_its_flight() -> None:
 def test_a_ball_on_the_floor_is_at_rest() -> None:
     scene = Scene(np.tile([0.0, 0.0, 0.12], (60, 1)), 0, noise=1.0)
     assert (resting(scene.observations, 2.0, FPS, ball=True) == 1).all()
+
+
+def test_a_box_put_down_on_the_floor_stands_on_it() -> None:
+    scene, box = Scene(put_down(), 40), Primitive("box", (0.4, 0.3, 0.2))
+    scene.keypoints[:, :4] += 0.1 * rotations.normalize(scene.way.mean(0) - scene.camera.position_w)  # a body too far
+    without = scene.solve(KeypointSolverConfig(prior=MotionPrior(floor=None)), geometry=box)
+    poses = scene.solve(geometry=box)
+    lowest = [Shape.of(box).lowest_height(p.position_w, p.rotation_w)[45:] for p in (without, poses)]
+    assert lowest[0].mean() < -0.02
+    assert np.abs(lowest[1]).max() < 0.01
+    assert scene.errors(poses)[45:].mean() < 0.6 * scene.errors(without)[45:].mean()
+
+
+def test_on_a_table_the_floor_says_nothing() -> None:
+    scene, box = Scene(put_down() + [0.0, 0.0, 0.7], 40), Primitive("box", (0.4, 0.3, 0.2))
+    without = scene.solve(KeypointSolverConfig(prior=MotionPrior(floor=None)), geometry=box)
+    np.testing.assert_array_equal(scene.solve(geometry=box).position_w, without.position_w)

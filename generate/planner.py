@@ -131,6 +131,10 @@ def _together(steps: Sequence[Step]) -> list[Step]:
         one, other = merged.pop(), step
         if other.action.script == "walk":
             one, other = other, one
+        kept = next((s for s in (one, other) if s.action.script in _HOLDING | {"lift"}), None)
+        if kept is not None and other.action.script == "hold" and one.action.script in _HOLDING | {"lift", "place"}:
+            merged.append(dataclasses.replace(one, meanwhile=False))  # "carries it, keeping it in front"
+            continue
         if one.action.script != "walk" or one.action.name == "approach":
             raise PlanError(f"'{step.verb}' at the same time is not planned; say one after the other with 'then'")
         carrying = other.action.script in _HOLDING
@@ -149,6 +153,7 @@ def _write(ledger: Ledger, steps: Sequence[Step]) -> None:
     first_seat = next((s for s in steps if s.action.script in ("stand up", "sit", "lie", "sit back")), None)
     if first_seat is not None and first_seat.action.script == "stand up":
         body.begin_seated(ledger, first_seat)
+    steps = [once for step in steps for once in _times(step)]
     for i, step in enumerate(steps):
         _check(ledger, step)
         ledger.following = next((s for s in steps[i + 1 :] if s.action.script != "posture"), None)
@@ -170,6 +175,13 @@ def _write(ledger: Ledger, steps: Sequence[Step]) -> None:
     acted = any(step.action.name == "approach" for step in steps)
     if not ledger.contacts and not acted:
         raise PlanError("nothing is done with the object")
+
+
+def _times(step: Step) -> list[Step]:
+    """A step that is done several times, where its script does not count."""
+    if step.times is None or "times" in _HEEDED[step.action.script]:
+        return [step]
+    return [dataclasses.replace(step, times=None)] * step.times
 
 
 def _check(ledger: Ledger, step: Step) -> None:

@@ -58,6 +58,9 @@ def _put(ledger: Ledger, step: Step, metres: float) -> None:
         goal = ledger.support_m if (not moved or step.home) and not (step.forward or step.leftward) else 0.0
     if goal > ledger.height_m:
         ledger.raise_to(goal + 0.1)
+    if abs(goal - ledger.support_m) > 0.05 and not moved and not metres and not (step.forward or step.leftward):
+        # away from what it stood on, or over to what is higher
+        step = dataclasses.replace(step, forward=1.0 if goal > ledger.support_m else -1.0)
     if step.home and moved and not (step.forward or step.leftward):
         back = {name: -round(ledger.position[name], 6) for name in ("forward", "leftward")}
         ledger.shift(WALKING, **back)
@@ -72,6 +75,11 @@ def place(ledger: Ledger, step: Step) -> None:
         raise PlanError(f"'{step.verb}' does not go up")
     if ledger.touched and not ledger.held and step.action.name == "lower":
         raise PlanError("nothing is held that could be lowered")
+    stands = ledger.touched and not ledger.raised
+    if stands and not any((step.forward, step.leftward, step.metres, step.home, step.rest_on, step.goal_m)):
+        if ledger.open:
+            ledger.release()
+        return  # it is down already
     high = (step.goal_m or 0.0) + 0.25
     ledger.take(step, height_m=max(ledger.carried_m, high) if not ledger.hangs or step.goal_m else ledger.carried_m)
     if step.rest_on is not None:
@@ -143,6 +151,8 @@ def relocate(ledger: Ledger, step: Step) -> None:
     """Elsewhere: lifted a little, or pushed along the ground where it is heavy."""
     if step.upward > 0.0 and not (step.forward or step.leftward):
         return lift(ledger, step)
+    if not (step.forward or step.leftward or step.home):  # on in the direction in which it was going
+        step = dataclasses.replace(step, forward=ledger.position["forward"], leftward=ledger.position["leftward"])
     if ledger.raised or (step.upward < 0.0 and not ledger.touched):
         if step.upward < 0.0:
             return place(ledger, step)

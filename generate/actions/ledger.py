@@ -216,6 +216,8 @@ class Ledger:
             wanted = {part for part in self.parts(step) if part.endswith("hand")} - set(self.open)
             if wanted and step.body and not self.seated:
                 self.reach(wanted, self.region(step, "any", "lift"))
+            if not self.raised and step.action.script != "place":
+                self.raise_to(self.carried_m)
             return
         parts = self.parts(step)
         if not self.touched and height_m is not None and step.source_m is None:

@@ -22,7 +22,8 @@ class Clause:
 
     Attributes:
         text: the verb as written. readings: its lemmas with their forms. passive: the object stands before it.
-        meanwhile: at the same time as the clause before. nouns: direct. phrases: preposition and noun.
+        meanwhile: at the same time as the clause before.
+        purpose: what the clause before is done for. nouns: direct. phrases: preposition and noun.
         particles: up, down, over. slots: what is measured or said of the manner, (name, value) pairs.
     """
 
@@ -30,6 +31,7 @@ class Clause:
     readings: list[tuple[str, Form]]
     passive: bool = False
     meanwhile: bool = False
+    purpose: bool = False
     nouns: list[Noun] = field(default_factory=list)
     phrases: list[tuple[str, Noun]] = field(default_factory=list)
     particles: list[str] = field(default_factory=list)
@@ -51,12 +53,17 @@ def parse(text: str, words: Lexicon, name: str = "") -> list[Clause]:
     for i, verb in enumerate(verbs):
         between = chunks[verb + 1 : verbs[i + 1] if i + 1 < len(verbs) else len(chunks)]
         after, ahead = _split(between) if i + 1 < len(verbs) else (between, [])
-        clause = _clause(chunks[verb], before, first=i == 0)
+        # "a person standing at the table lifts it": a participle, then what the person does
+        participle = i == 1 and all(form == "ing" for _, form in clauses[0].readings)
+        clause = _clause(chunks[verb], before, first=i == 0, following=participle)
         _attach(clause, after)
         clauses.append(clause)
         before = ahead
-    if not clauses[0].nouns and clauses[0].meanwhile:
-        raise PlanError("the sentence begins with 'while'; say first what the person does")
+    if len(clauses) > 1 and chunks[-1][0] == "stop":
+        chunks = chunks[:-1]
+    if len(clauses) > 1 and chunks[-1][0] == "slot" and chunks[-1][1][0] == "times" and chunks[-2][0] == "comma":
+        clauses[-1].slots.remove(chunks[-1][1])  # "..., repeatedly": all of it
+        return clauses * min(int(chunks[-1][1][1]), 10)
     return clauses
 
 
@@ -79,13 +86,15 @@ def _split(between: Sequence[Chunk]) -> tuple[Sequence[Chunk], Sequence[Chunk]]:
     return between[:cut], between[cut:]
 
 
-def _clause(verb: Chunk, before: Sequence[Chunk], *, first: bool) -> Clause:
+def _clause(verb: Chunk, before: Sequence[Chunk], *, first: bool, following: bool = False) -> Clause:
     text, readings = verb[1]
     joined = any(tag in ("join", "stop", "comma") for tag, _ in before)
+    joined |= bool(following) and any(form in ("s", "past") for _, form in readings)
     clause = Clause(text, list(readings), meanwhile=verb[0] == "while verb" and not joined)
     if not (first or joined or verb[0] == "while verb" or any(tag in ("while", "subject") for tag, _ in before)):
         raise PlanError(f"two verbs without 'and', 'then' or a comma before '{text}'")
     clause.meanwhile |= any(tag == "while" for tag, _ in before)
+    clause.purpose = not first and ("join", "to") in before[-1:]
     if sum(tag == "subject" for tag, _ in before) > 1:
         raise PlanError("a plan has one person")
     passive = any(tag == "aux" and value in _BE for tag, value in before)

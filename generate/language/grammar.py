@@ -281,6 +281,9 @@ class Chunker:
                 if length == 1 and word in self.adjectives and self._continues(i + 1):
                     return None
                 return Noun("thing", name, " ".join(phrase), plural=several), i + length
+        pair = " ".join(self.tokens[i : i + 2])
+        if pair in words.people:
+            return Noun("person", pair, pair, plural=words.people[pair][1]), i + 2
         if word in words.people or word in self.table["crowds"]:
             several = word in self.table["crowds"] or words.people[word][1]
             return Noun("person", word, word, plural=several), i + 1
@@ -324,6 +327,8 @@ class Chunker:
         if self.at(j) == "of" and (owner := self.noun(j + 1)):
             if owner[0].role in ("thing", "it") and noun.role in ("part", "part or body"):
                 return dataclasses.replace(noun, role="part", owner=owner[0]), owner[1]
+            if noun.role == "place" and owner[0].role == "place":
+                return noun, owner[1]
             if owner[0].role in ("person", "self", "body") and noun.body:
                 return dataclasses.replace(noun, role="body", name=noun.body), owner[1]
         return noun, j
@@ -339,10 +344,22 @@ class Chunker:
         if (found := self.noun(i + 1)) is not None:
             preposition = "using" if word in ("use", "uses", "used") else word
             return "phrase", (preposition, found[0]), found[1]
-        if word in ("use", "uses", "used", "using"):
-            return None
+        if word in ("with", "in", "at", "using") and (manner := self._manner(i + 1)) is not None:
+            return manner
         if word in ("for", "with") and self.at(i + 1) in self.table["contents"]:
             return "", None, i + 2
+        return None
+
+    def _manner(self, i: int) -> tuple[str, Any, int] | None:
+        """ "with steady steps", "in one swift motion": at most its speed is heard."""
+        factor = 1.0
+        while (word := self.at(i)) in self.table["manner_adjectives"] or word in ("a", "an", "the", ",", "and"):
+            slow, fast = word in ("slow", "leisurely", "careful"), word in ("quick", "fast", "swift", "rapid", "brisk")
+            factor *= 1.5 if slow else 0.7 if fast else 1.0
+            i += 1
+        singular = self.at(i).removesuffix("s")
+        if self.at(i) in self.table["manner"] or singular in self.table["manner"]:
+            return "slot", ("speed", factor), i + 1
         return None
 
     def _height(self, i: int) -> tuple[tuple[str, Any], int] | None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from generate.language.clauses import Clause
 from generate.language.grammar import Noun
 from generate.language.lexicon import Sense
 from generate.language.requests import Request, Topic
-from generate.language.steps import Step
+from generate.language.steps import OVERHEAD, Step
 from sim.errors import PlanError
 
 _OBJECTS = frozenset({"thing", "part", "it", "part or body"})
 """Roles of nouns that stand for the object."""
 _WITH_CONTENT = frozenset({"pour", "bring", "play"})
 """Scripts that may name what is in the object or comes out of it."""
+
+
+def _led_on(step: Step, aim: Step) -> Step:
+    """A step that takes over where its aim leads."""
+    if step.action.script in ("lift", "grasp", "touch", "rest") and aim.action.script != "walk":
+        return aim
+    asked = {name: getattr(aim, name) for name in ("forward", "leftward", "metres") if getattr(aim, name)}
+    return dataclasses.replace(step, **asked)
 
 
 class Interpreter:
@@ -33,7 +42,15 @@ class Interpreter:
         for clause in clauses:  # "raises and lowers the box": the object comes later
             if not self.topic.mentioned:
                 self._find_object(clause)
-        return [self._step(clause) for clause in clauses]
+        steps: list[Step] = []
+        for clause in clauses:
+            step = self._step(clause)
+            pushed = steps and steps[-1].action.script in ("shove", "strike", "touch", "rest", "lift", "grasp")
+            if clause.purpose and pushed and clause.readings[0][0] in ("move", "slide", "roll", "shift"):
+                steps[-1] = _led_on(steps[-1], step)  # "kicks the box to move it": one deed
+            else:
+                steps.append(step)
+        return steps
 
     def _find_object(self, clause: Clause) -> None:
         things = [n for n in (*clause.nouns, *(noun for _, noun in clause.phrases)) if n.role == "thing" or n.owner]
@@ -56,7 +73,8 @@ class Interpreter:
 
     def _fit(self, clause: Clause, sense: Sense) -> tuple[float, ...] | None:
         """How well a sense fits, greater is better; None where it does not."""
-        if not sense.required <= set(clause.particles):
+        overhead = {"overhead"} if ("height", OVERHEAD) in clause.slots else set()
+        if not sense.required <= set(clause.particles) | overhead:
             return None
         direct = [noun for noun in clause.nouns if noun.role not in ("self", "place")]
         places = {noun.name for noun in clause.nouns if noun.role == "place"}

@@ -187,6 +187,8 @@ class Request:
         return preposition == "in_front_of"
 
     def _at_part(self, preposition: str, noun: Noun) -> bool:
+        if noun.text == "surface" and preposition in ("across", "along", "over"):
+            return True
         if noun.owner is not None:
             self.topic.mention(noun.owner)
         if preposition not in _AT_PARTS:
@@ -235,6 +237,8 @@ class Request:
         if noun.name == "air":
             self._put("upward", 1.0)
             return preposition in ("in", "into", "up", "to", "through")
+        if noun.name in ("somewhere", "room"):
+            return preposition in ("to", "toward", "into", "at", "in", "across", "through", "on")
         if noun.name == "floor" and preposition in ("on", "onto", "to", "at", "toward"):
             if self.action.script in ("place", "relocate", "carry", "drop"):
                 self._put("goal_m", 0.0)
@@ -243,6 +247,8 @@ class Request:
 
     def _at_self(self, preposition: str, noun: Noun) -> bool:
         if preposition == "by" and self.clause.passive:
+            return True
+        if preposition == "with" and noun.role == "self" and self.action.script in ("carry", "lift", "shove"):
             return True
         if noun.role == "person" and (noun.plural or preposition in ("with", "for", "and")):
             return False
@@ -299,7 +305,8 @@ class Request:
         axis = {"up": ("upward", 1.0), "down": ("upward", -1.0), "forward": ("forward", 1.0), "away": ("forward", 1.0),
                 "closer": ("forward", -1.0), "high": ("upward", 1.0)}.get(particle)  # fmt: skip
         if particle == "back":
-            self._put("home", True)
+            if not {"down", "up"} & set(self.clause.particles) and "goal_m" not in self.asked:
+                self._put("home", True)
         elif particle == "around" and self.action.script in ("turn", "oscillate", "swing"):
             self._put("radians", math.pi)
         elif axis is not None:

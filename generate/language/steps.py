@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from generate.language.lexicon import Action
 from generate.plan import Region, Side
 
+OVERHEAD = 1.85
+"""m, of the underside of what is held overhead."""
 MAX_HEIGHT = 2.3
 """m, as far as a raised hand reaches."""
 

@@ -1,0 +1,96 @@
+"""What an action asks of the place that is touched, and how much each consideration weighs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from generate.plan import BodyPart
+
+Purpose = Literal["load", "shove", "tilt", "settle", "tread", "touch"]
+"""load: the object's weight is taken; shove: it is moved over the floor; tilt: turned over; settle: it takes the
+person's weight, sitting, lying or leaning; tread: feet stand on it; touch: anything else."""
+
+_VERBS: dict[Purpose, str] = {
+    "load": "lift raise carry hold pick take grab heave hoist lower put place set throw toss catch bring move",
+    "shove": "push pull drag shove slide tow tug haul press roll kick nudge open close",
+    "tilt": "tip tilt turn rotate flip topple overturn spin swing rock",
+    "settle": "sit lie lay lean rest kneel recline straddle ride mount",
+    "tread": "step stand climb tread jump stomp hop",
+}
+PURPOSES: dict[str, Purpose] = {verb: purpose for purpose, verbs in _VERBS.items() for verb in verbs.split()}
+"""Of verbs; one that is not here only touches."""
+
+
+def purpose_of(action: str) -> Purpose:
+    """Of an action by its first word that is known: "pick_up", "sit down", "carry"."""
+    words = action.lower().replace("_", " ").replace("-", " ").split()
+    return next((PURPOSES[word] for word in words if word in PURPOSES), "touch")
+
+
+@dataclass(frozen=True)
+class HandWeights:
+    """How much each term of `generate.affordance.hands` adds to the log probability of a place for a hand.
+
+    The first five were fitted by maximum likelihood, ridge 0.01, to the contact maps of 40 OMOMO clips over ten pairs
+    of object and action, each object counting alike, `near` together with them to the single clips from where the
+    person stood (`python -m benchmarks.affordance --fit`, which reports them left out one object at a time).
+    `own_side` was set by hand.
+    """
+
+    reach: float = 2.6
+    edge: float = 0.9
+    exposed: float = 0.3
+    outer: float = 0.5
+    grasp: float = 0.8
+    near: float = 0.8
+    own_side: float = 1.0
+
+
+FITTED = ("reach", "edge", "exposed", "outer", "grasp")
+"""Terms that need no person."""
+
+
+@dataclass(frozen=True)
+class AffordanceConfig:
+    """Settings of the geometric affordance.
+
+    Attributes:
+        points: number of surface points; seed: of their places.
+        hands: weights.
+        support: what a place that fails as a support altogether loses in log probability, for body parts that rest on
+            the object; reach: what a place that is a spread away from the part's height loses, for those that only
+            touch; exposed: what a place without room in front of it loses. Set by hand: there are no clips to fit them.
+        region: what a place outside the wanted region loses in log probability.
+        found: least share of the surface that counts as a region being there at all.
+        knuckles, reach_spread: m over the floor where a standing person's knuckles hang (0.43 of a stature of 1.75 m,
+            Drillis and Contini 1966) and how far from there costs one unit.
+        hook: m, reach of the fingers around an edge; palm: m, half of a palm's length.
+        span: m, least and most between two hands that work together; shoulders are about 0.4 m wide.
+        balance: m by which the middle between two hands may miss the line through the centre of mass.
+        seat: m over the floor, range of the heights that people sit on; seat_radius: m, of a disc that carries them.
+    """
+
+    points: int = 2000
+    seed: int = 0
+    hands: HandWeights = field(default_factory=HandWeights)
+    support: float = 6.0
+    reach: float = 1.0
+    exposed: float = 2.0
+    region: float = 8.0
+    found: float = 0.002
+    knuckles: float = 0.75
+    reach_spread: float = 0.4
+    hook: float = 0.04
+    palm: float = 0.04
+    span: tuple[float, float] = (0.25, 0.6)
+    balance: float = 0.1
+    seat: tuple[float, float] = (0.3, 0.6)
+    seat_radius: float = 0.15
+
+
+PART_HEIGHTS: dict[BodyPart, float] = {
+    "head": 1.60, "chest": 1.30, "back": 1.20, "hips": 0.95, "left_arm": 1.10, "right_arm": 1.10, "left_hand": 0.75,
+    "right_hand": 0.75, "left_leg": 0.60, "right_leg": 0.60, "left_foot": 0.08, "right_foot": 0.08,
+}  # fmt: skip
+"""m over the floor of the body parts of a standing person of 1.75 m."""

@@ -1,0 +1,170 @@
+"""The geometric affordance: how likely a part of the body touches each place of an object, given the action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from generate.affordance.config import PART_HEIGHTS, AffordanceConfig, Purpose, purpose_of
+from generate.affordance.hands import Terms, hand_terms
+from generate.affordance.regions import Regions
+from generate.affordance.surface import SurfacePoints, Surroundings, upright
+from generate.plan import BODY_PARTS, REGIONS, BodyPart, Region, Side
+from sim import rotations
+from sim.arrays import frozen
+from sim.errors import AssetError, UnknownNameError
+from sim.objects import Shape
+
+_WORST = -6.0
+_SEATED: dict[str, Region] = {
+    "hips": "seat", "left_leg": "seat", "right_leg": "seat", "back": "backrest", "chest": "backrest",
+    "left_arm": "armrests", "right_arm": "armrests", "left_hand": "armrests", "right_hand": "armrests",
+}  # fmt: skip
+"""Where the parts of somebody who sits go, if the plan does not say."""
+
+
+@dataclass(frozen=True, eq=False)
+class Affordance:
+    """A probability over an object's surface.
+
+    Attributes:
+        points_b, normals_b: [N, 3] m, spread evenly over the surface, in the object's frame.
+        probability: [N], sums to 1.
+        region: the part of the object that it keeps to; "any" also where the wanted one is not there.
+        terms: what it is made of, each [N], by name; their weighted sum is the log probability up to a constant.
+    """
+
+    points_b: np.ndarray
+    normals_b: np.ndarray
+    probability: np.ndarray
+    region: Region
+    terms: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("points_b", "normals_b", "probability"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    @property
+    def heat(self) -> np.ndarray:
+        """[N] 0..1, the probability over its largest value."""
+        heat: np.ndarray = self.probability / self.probability.max()
+        return heat
+
+    def at(self, points_b: np.ndarray, neighbours: int = 4) -> np.ndarray:
+        """Heat at other places of the surface, the mean of the nearest points': [..., 3] m -> [...] 0..1."""
+        near = cKDTree(self.points_b).query(points_b, k=range(1, min(neighbours, len(self.points_b)) + 1))[1]
+        found: np.ndarray = self.heat[near].mean(-1)
+        return found
+
+
+def affordance(
+    target: Shape | SurfacePoints,
+    action: str,
+    body_part: BodyPart,
+    region: Region = "any",
+    *,
+    up_b: np.ndarray | None = None,
+    side: Side = "any",
+    facing_b: np.ndarray | None = None,
+    config: AffordanceConfig | None = None,
+) -> Affordance:
+    """Where a body part may touch an object that rests on the floor; deterministic.
+
+    log p = sum of weight x term + const, softmax over the points. Hands: `generate.affordance.hands`. Other parts rest
+    on what supports them (sitting, standing on) or touch what is at their height. A region that the shape does not
+    show is given up rather than guessed; a seated hand goes to the armrests, a back to the backrest and so on.
+
+    Args:
+        target: the shape, or points on its surface, which keep what rays found about them for the next question.
+        action: verb of the plan; one that is unknown only touches.
+        up_b: [3] up in the object's frame as it rests; its z axis unless told. Points bring their own.
+        side: from which side of the object the person acts, in its own axes (+x is its front).
+        facing_b: [3] where the person looks, in the object's frame; decides over `side`.
+
+    Raises:
+        UnknownNameError: an unknown body part, region or side.
+        AssetError: a direction that is none, or points that bring another up than `up_b`.
+    """
+    _known("body part", body_part, BODY_PARTS)
+    _known("region", region, REGIONS)
+    config = AffordanceConfig() if config is None else config
+    surface = _points(target, up_b, config)
+    facing = _facing(surface.up_b, side, facing_b)
+    around, purpose = surface.around, purpose_of(action)
+    regions = Regions(around, config)
+    wanted: Region = _SEATED.get(body_part, "any") if region == "any" and purpose == "settle" else region
+    inside = regions[wanted]
+    if inside.sum() < config.found * len(inside):
+        wanted, inside = "any", regions["any"]
+    terms = {"region": np.minimum(inside - 1.0, 0.0)}
+    weights: dict[str, float] = {"region": config.region}
+    if body_part in ("left_hand", "right_hand") and not (purpose == "settle" and wanted != "any"):
+        terms |= hand_terms(around, purpose, config, facing, 1.0 if body_part == "left_hand" else -1.0)
+        weights |= {name: getattr(config.hands, name) for name in terms if name != "region"}
+    else:
+        more = _body_terms(around, regions, purpose, body_part, wanted, config)
+        terms |= more
+        weights |= {name: getattr(config, name) for name in more}
+    log = sum((weights[name] * term for name, term in terms.items()), np.zeros(len(inside)))
+    odds = np.exp(log - log.max())
+    return Affordance(surface.points_b, surface.normals_b, odds / odds.sum(), wanted, terms)
+
+
+def _body_terms(
+    around: Surroundings, regions: Regions, purpose: Purpose, body_part: BodyPart, region: Region,
+    config: AffordanceConfig,
+) -> Terms:  # fmt: skip
+    """support - 1 for parts that rest on the object; for others -((z - height of the part) / spread)^2 and openness.
+
+    Within a region that a seated part belongs to, the place itself decides.
+    """
+    if purpose == "tread":
+        return {"support": regions.support(0.0, 1.0) - 1.0}
+    if purpose == "settle" and region in ("seat", "any") and body_part != "back":
+        return {"support": regions.support(0.2, 1.0) - 1.0}
+    if purpose == "settle" and region == "backrest":
+        return {"exposed": around.openness, "support": _toward_seat(around, regions) - 1.0}
+    height = np.full(len(around.rim), PART_HEIGHTS[body_part])
+    found = np.maximum(-(((around.points[:, 2] - height) / config.reach_spread) ** 2), _WORST)
+    return {"exposed": around.openness, "reach": found}
+
+
+def _toward_seat(around: Surroundings, regions: Regions) -> np.ndarray:
+    """max(n.d, 0) with d the level direction to the middle of the seat."""
+    middle = np.average(around.points, axis=0, weights=regions.seat)
+    way = (middle - around.points)[:, :2]
+    way = way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9)
+    found: np.ndarray = (way * around.normals[:, :2]).sum(1).clip(0.0)
+    return found
+
+
+def _points(target: Shape | SurfacePoints, up_b: np.ndarray | None, config: AffordanceConfig) -> SurfacePoints:
+    if isinstance(target, Shape):
+        options = {} if up_b is None else {"up_b": up_b}
+        return SurfacePoints.of(target, count=config.points, seed=config.seed, **options)
+    if up_b is not None and not np.allclose(np.asarray(up_b) / np.linalg.norm(up_b), target.up_b, atol=1e-6):
+        raise AssetError(f"up_b is {np.round(up_b, 3).tolist()}, but the points were looked at with {target.up_b}")
+    return target
+
+
+def _facing(up_b: np.ndarray, side: Side, facing_b: np.ndarray | None) -> np.ndarray | None:
+    """[2] unit, seen upright from above. A person in front of the object looks along its -x."""
+    ways = {"front": (-1.0, 0.0, 0.0), "behind": (1.0, 0.0, 0.0), "left": (0.0, -1.0, 0.0), "right": (0.0, 1.0, 0.0)}
+    if facing_b is None:
+        _known("side", side, (*ways, "any"))
+        if side == "any":
+            return None
+        facing_b = np.array(ways[side])
+    level: np.ndarray = rotations.rotate(upright(up_b), np.asarray(facing_b, np.float64))[:2]
+    length = float(np.linalg.norm(level))
+    if not np.isfinite(length) or length < 1e-6:
+        raise AssetError(f"facing_b {np.round(facing_b, 3).tolist()} does not point anywhere along the floor")
+    return level / length
+
+
+def _known(what: str, name: str, valid: tuple[str, ...]) -> None:
+    if name not in valid:
+        raise UnknownNameError(what, name, valid)

@@ -58,9 +58,10 @@ def _put(ledger: Ledger, step: Step, metres: float) -> None:
         goal = ledger.support_m if (not moved or step.home) and not (step.forward or step.leftward) else 0.0
     if goal > ledger.height_m:
         ledger.raise_to(goal + 0.1)
-    if abs(goal - ledger.support_m) > 0.05 and not moved and not metres and not (step.forward or step.leftward):
+    if abs(goal - ledger.support_m) > 0.05 and not moved and ledger.state == "ground" and not metres:
         # away from what it stood on, or over to what is higher
-        step = dataclasses.replace(step, forward=1.0 if goal > ledger.support_m else -1.0)
+        asked = step.forward or step.leftward
+        step = step if asked else dataclasses.replace(step, forward=1.0 if goal > ledger.support_m else -1.0)
     if step.home and moved and not (step.forward or step.leftward):
         back = {name: -round(ledger.position[name], 6) for name in ("forward", "leftward")}
         ledger.shift(WALKING, **back)
@@ -151,6 +152,8 @@ def relocate(ledger: Ledger, step: Step) -> None:
     """Elsewhere: lifted a little, or pushed along the ground where it is heavy."""
     if step.upward > 0.0 and not (step.forward or step.leftward):
         return lift(ledger, step)
+    if step.home and not any(ledger.position.values()):
+        step = dataclasses.replace(step, forward=-1.0, home=None)
     if not (step.forward or step.leftward or step.home):  # on in the direction in which it was going
         step = dataclasses.replace(step, forward=ledger.position["forward"], leftward=ledger.position["leftward"])
     if ledger.raised or (step.upward < 0.0 and not ledger.touched):

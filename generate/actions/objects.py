@@ -135,7 +135,7 @@ def strike(ledger: Ledger, step: Step) -> None:
         ledger.phase("hold", 0.1)
         ledger.let_go()
         if flies:
-            metres = along(step, far)
+            metres = along(step, 0.5 if step.upward > 0.0 else far)
             fall = -round(ledger.height_m - ledger.support_m, 6) if ledger.raised else 0.0
             rise = 0.8 if ball and step.upward > 0.0 else 0.0
             if rise:

@@ -147,7 +147,7 @@ class Chunker:
         if not self.gives:
             return None
         j = i + 1
-        while self.at(j) in self.table["speed"] or self.at(j) in self.table["sizes"]:
+        while self.at(j) in self.adjectives or self.at(j) in self.table["manner_adjectives"]:
             j += 1
         if self.at(i) in ("a", "another", "one") and self._is_verb(j, ("base",)) and not self.noun(i):
             return "act", (self.at(j), self.words.verbs[self.at(j)]), j + 1

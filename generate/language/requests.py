@@ -305,7 +305,9 @@ class Request:
         axis = {"up": ("upward", 1.0), "down": ("upward", -1.0), "forward": ("forward", 1.0), "away": ("forward", 1.0),
                 "closer": ("forward", -1.0), "high": ("upward", 1.0)}.get(particle)  # fmt: skip
         if particle == "back":
-            if not {"down", "up"} & set(self.clause.particles) and "goal_m" not in self.asked:
+            if "metres" in self.asked:
+                self._put("forward", -1.0)
+            elif not {"down", "up"} & set(self.clause.particles) and "goal_m" not in self.asked:
                 self._put("home", True)
         elif particle == "around" and self.action.script in ("turn", "oscillate", "swing"):
             self._put("radians", math.pi)

@@ -29,7 +29,7 @@ ARTEFACTS: dict[str, tuple[str, str]] = {
     "object_jerk": ("m/s^3", "mean jerk of the objects' middles"),
 }
 """Figure -> unit, and what it is."""
-VERSIONS: dict[str, str] = {"_given": "motion as given", "_reference": "retargeted", "": "simulation"}
+VERSIONS: dict[str, str] = {"_given": "as given", "_reference": "retargeted", "": "simulation"}
 """Ending of a figure's name -> the motion that it is measured on, in the order in which one is made of the other."""
 
 

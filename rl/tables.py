@@ -22,12 +22,12 @@ def figure_table(figures: dict[str, dict[str, Any]]) -> Table:
 
 def artefact_table(figures: dict[str, dict[str, Any]]) -> Table:
     """Artefacts of the motion as given, retargeted, and as physics carried it out, a row a figure."""
-    table = Table("artefacts", *VERSIONS.values(), "unit", "what it is", box=None, header_style="bold")
+    table = Table("artefact", *VERSIONS.values(), "unit", box=None, header_style="bold")
     for column in table.columns[1:4]:
         column.justify = "right"
-    for name, (unit, text) in ARTEFACTS.items():
+    for name, (unit, _) in ARTEFACTS.items():
         if is_version(name, figures):
-            table.add_row(name, *(_number(figures[name + version]) for version in VERSIONS), unit, text)
+            table.add_row(name, *(_number(figures[name + version]) for version in VERSIONS), unit)
     return table
 
 

@@ -33,6 +33,7 @@ def test_it_prints_figures_verdict_and_rule(run: Path, capsys: pytest.CaptureFix
     assert main(["evaluate", str(run), "--episodes", "2"]) == 0
     out = capsys.readouterr().out
     assert "mpjpe" in out
+    assert [line.split()[0] for line in out.splitlines() if "mm/frame^3" in line] == ["jitter", "object_jitter"]
     assert "Verdict: " in out
     assert f"Rule: {rule(VerdictConfig())}" in out
     assert f"Next: touchstone report {run}" in out

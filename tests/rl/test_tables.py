@@ -10,9 +10,9 @@ from rich.console import Console, RenderableType
 from rl.tables import artefact_table, figure_table
 
 
-def shown(table: RenderableType) -> list[str]:
+def shown(table: RenderableType, width: int = 80) -> list[str]:
     file = io.StringIO()
-    Console(file=file, width=160).print(table)
+    Console(file=file, width=width).print(table)
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
@@ -37,5 +37,5 @@ def test_a_figure_has_a_line_and_artefacts_have_their_own_table() -> None:
 def test_artefacts_stand_in_the_order_in_which_one_motion_is_made_of_the_other() -> None:
     heading, line = shown(artefact_table(FIGURES))
     assert heading.index("as given") < heading.index("retargeted") < heading.index("simulation")
-    assert line.split()[:5] == ["float", "40.3", "38", "-", "mm"]
+    assert line.split() == ["float", "40.3", "38", "-", "mm"]
     assert len(shown(artefact_table({"mpjpe": figure(1.0)}))) == 1

@@ -20,8 +20,12 @@ from sim import metrics, rotations
 from sim.body.skin import load_skin
 from sim.errors import AnnotationError
 from sim.files import write_json
+from sim.geometry import Mesh
 from sim.motion import Motion
 from sim.objects import Shape
+
+_BESIDE = 0.1
+"""Share of the mesh's diagonal by which a point may lie outside of its bounds."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +81,21 @@ def reconstruct(
         on_stage: told the name of each stage when it begins.
 
     Raises:
-        AnnotationError: there are no annotations. ReconstructionError, AssetError: see `preprocess` and `solve`.
+        AnnotationError: there are no annotations, or they lie beside the mesh. ReconstructionError, AssetError: see
+            `preprocess` and `solve`.
     """
     config = config or ReconstructConfig()
     annotations = annotations or session.annotations()
     if annotations is None:
         raise AnnotationError(f"{session.folder}: no annotations in it; give them with --points points.json")
-    session.object_mesh(annotations.object_scale)  # a wrong one is said before anything slow is done
+    _check_on_mesh(annotations, session.object_mesh(annotations.object_scale))  # before anything slow is done
     prepared = preprocess(session, annotations, config.preprocess, on_stage=on_stage)
     annotations = annotations.rescaled(prepared.annotations.object_scale)
     mesh = session.object_mesh(annotations.object_scale)
     name = session.selection().object_name or "object"
     solved = solve(
         prepared.body, prepared.annotations, prepared.camera, name, mesh, prepared.masks, config.solve,
-        on_stage=on_stage,
+        first_frame=prepared.frames.start, on_stage=on_stage,
     )  # fmt: skip
     motion = solved.motion.replace(
         text=config.text, action=config.action, group=config.group, source=_source(prepared, config.solve)
@@ -112,6 +117,22 @@ def reconstruct(
     write_json(session.folder / OWN / "reconstruction.json", report)
     write_json(session.folder / OWN / "config.json", _plain(dataclasses.asdict(config)))
     return Reconstruction(motion, prepared, solved, report, path, drawn)
+
+
+def _check_on_mesh(annotations: Annotations, mesh: Mesh) -> None:
+    """Raise AnnotationError for a point far outside of the mesh's bounds: it was made on another, or another scale."""
+    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
+    for kind, points_b in (
+        ("contacts", annotations.contacts.points_b),
+        ("image_points", annotations.image_points.points_b),
+    ):
+        beside = np.maximum(np.maximum(low - points_b, points_b - high), 0.0).max(-1, initial=0.0)
+        if beside.max(initial=0.0) > _BESIDE * float(np.linalg.norm(high - low)):
+            row = int(beside.argmax())
+            raise AnnotationError(
+                f"{kind}[{row}]: its point lies {beside[row]:.2g} m beside the object's mesh, which is "
+                f"{' x '.join(f'{size:.2g}' for size in high - low)} m large; is it another mesh, or another scale?"
+            )
 
 
 def _source(prepared: Preprocessed, config: SolveConfig) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from recon.annotations import Annotations, Target, to_json
-from recon.body.fit import BodyFit, BodyFitConfig, fit_body
+from recon.body.fit import BodyFit, BodyFitConfig, fit_body, ground_body
 from recon.camera import Camera
 from recon.measure import measure
 from recon.open4dhoi.motion import body_motion, result_camera
@@ -192,9 +192,10 @@ def _body(work: _Work, images: Sequence[np.ndarray]) -> tuple[Motion, Camera]:
             raise ReconstructionError(
                 f"{session.folder}: its body has {motion.num_frames} frames, {work.frames.stop} are needed"
             )
-        work.sources["body"] = "the session's own result (GVHMR)"
+        work.sources["body"] = "the session's own result (GVHMR), put on the floor"
         chosen = slice(work.frames.start, work.frames.stop)
-        return motion.slice(chosen.start, chosen.stop), camera.frames(chosen)
+        grounded = ground_body(motion.slice(chosen.start, chosen.stop), camera.frames(chosen))
+        return grounded.motion, grounded.camera
     path = work.folder / "body.npz"
     intrinsics = clip_intrinsics(info, focal=config.focal_px or None)
     inputs = (config.person, config.vitpose, config.body, intrinsics.matrix.tolist(), config.body_model)

@@ -179,12 +179,6 @@ class Session:
             raise FormatError(f"{path}: shape {list(depth.shape)}, expected [T, H, W]")
         return np.asanyarray(depth)
 
-    def save_depth(self, depth: np.ndarray) -> None:
-        """Write `depth.npy` [T, H, W] atomically."""
-        layout.keep_original(self.folder / layout.DEPTH)
-        with atomic_path(self.folder / layout.DEPTH) as temporary:
-            np.save(temporary, depth, allow_pickle=False)
-
     # --- the object -----------------------------------------------------------------------------------------------
 
     @functools.cached_property
@@ -208,10 +202,6 @@ class Session:
         """Scale and first place of the object. A mesh with both baked in (`obj_init.obj`) has scale 1."""
         baked = not (self.folder / layout.MESHES[0]).is_file() and (self.folder / layout.MESHES[1]).is_file()
         return Placement() if baked else results_of.read_placement(self.folder)
-
-    def save_placement(self, placement: Placement) -> None:
-        """Write `obj_poses.json` where it lies, else in `output/`."""
-        placement.write(results_of.placement_path(self.folder))
 
     def object_mesh(self, scale: float | None = None) -> Mesh:
         """The mesh in metres, at the annotations' scale where None. Raises AssetError if that is no size to handle."""
@@ -384,12 +374,6 @@ class Session:
         correction = 1.0 if records is None else records.object_scale
         offset = placement.offset_b(self.vertex_order.vertices, correction)
         return Mesh(self.mesh.vertices * placement.scale * correction + offset, self.mesh.faces)
-
-    def saved_motion(self) -> Motion | None:
-        """The motion that `save_motion` wrote; None where there is none."""
-        path = self.folder / _MOTION
-        return Motion.load(path) if path.is_file() else None
-
 
 def read_mask(path: Path) -> np.ndarray:
     """[H, W] bool out of an 8-bit image of any number of channels. Raises FormatError."""

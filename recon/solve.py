@@ -72,6 +72,7 @@ def solve(
     masks: Masks | None = None,
     config: SolveConfig | None = None,
     *,
+    first_frame: int = 0,
     on_stage: Callable[[str], None] | None = None,
 ) -> Solved:
     """Place one object by its annotated points and refine body and object together.
@@ -82,7 +83,7 @@ def solve(
         camera: of the video.
         name: of the object. geometry: its shape, in metres.
         masks: of person and object, T frames; None leaves the optimizer's mask term out.
-        config: which steps, and how.
+        config: which steps, and how. first_frame: of the T in the video: messages count from it.
         on_stage: told the name of each step of `STAGES` when it begins.
 
     Raises:
@@ -94,7 +95,10 @@ def solve(
     timer = _Timer(on_stage)
     timer.begin(STAGES[0])
     keypoints_w = keypoint_positions(body.joint_positions_w, body.joint_rotations_w, keypoint_offsets(body.offsets))
-    poses = solve_object_poses(annotations, keypoints_w, camera, config.keypoints, fps=body.fps, geometry=geometry)
+    poses = solve_object_poses(
+        annotations, keypoints_w, camera, config.keypoints,
+        fps=body.fps, geometry=geometry, first_frame=first_frame,
+    )  # fmt: skip
     static = annotations.is_static
     item = MotionObject(name, geometry, poses.position_w, poses.rotation_w, is_static=static)
     motion = body.replace(objects=(item,), contacts=annotations.contacts)

@@ -158,7 +158,7 @@ def ground_body(motion: Motion, camera: Camera, contact: ContactConfig | None = 
         motion: with the standard skeleton, in a world with z up; camera: in the same world.
         contact: when a foot stands.
     """
-    template = BodyTemplate.of(motion.offsets)
+    template = BodyTemplate.barefoot(motion.offsets)
     log_scales, floor = np.zeros(len(SCALE_GROUPS)), Floor(np.zeros(2), 0.0)
     state = BodyState(motion.joint_rotations_b, motion.root_position_w, log_scales, floor, camera)
     shift = np.array([0.0, 0.0, grounding.floor_height(_soles(state, template), motion.fps)])

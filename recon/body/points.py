@@ -141,8 +141,12 @@ class BodyTemplate:
     @staticmethod
     def default(height: float = 1.70) -> BodyTemplate:
         """A person of average proportions and this stature, m, barefoot (`sim.subject`)."""
-        offsets = default_offsets(height)
-        ankle = ANKLE_HEIGHT * height
+        return BodyTemplate.barefoot(default_offsets(height))
+
+    @staticmethod
+    def barefoot(offsets: np.ndarray) -> BodyTemplate:
+        """A subject with these bones [52, 3] m whose ankles stand as high as the stature that they imply has it."""
+        ankle = ANKLE_HEIGHT * REFERENCE_HEIGHT * _size(offsets)
         toe = ankle + float(offsets[JOINT_INDEX["left_foot"], 2])
         return BodyTemplate(offsets, FootStance(np.array([ankle, toe, ankle, toe]), np.tile([0.0, 0.0, 1.0], (4, 1))))
 
@@ -154,9 +158,7 @@ class BodyTemplate:
     @property
     def size(self) -> float:
         """Length of arms and legs over that of the reference adult."""
-        limbs = [JOINT_INDEX[f"left_{part}"] for part in ("knee", "ankle", "elbow", "wrist")]
-        reference = default_offsets(REFERENCE_HEIGHT)[limbs]
-        return float(np.linalg.norm(self.offsets[limbs], axis=-1).sum() / np.linalg.norm(reference, axis=-1).sum())
+        return _size(self.offsets)
 
     @property
     def height(self) -> float:
@@ -199,6 +201,12 @@ class BodyTemplate:
             ahead = ahead / np.linalg.norm(ahead)
             places += [-low * ankle - 0.035 * size * ahead, -high * foot, -high * foot + 0.05 * size * ahead]
         return np.array(joints), np.array(places)
+
+
+def _size(offsets: np.ndarray) -> float:
+    limbs = [JOINT_INDEX[f"left_{part}"] for part in ("knee", "ankle", "elbow", "wrist")]
+    reference = default_offsets(REFERENCE_HEIGHT)[limbs]
+    return float(np.linalg.norm(offsets[limbs], axis=-1).sum() / np.linalg.norm(reference, axis=-1).sum())
 
 
 def landmarks_of(

@@ -37,7 +37,7 @@ PARTS: dict[str, tuple[str, tuple[int, ...], bool]] = {
 """Part of the body -> which mixture it takes, its joints, whether it is mirrored for that."""
 _MIRROR_6D = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
 """Reflection in the middle plane of a rotation's first two columns: M R M with M = diag(1, -1, 1)."""
-_MIRROR_QUATERNION = np.array([1.0, -1.0, 1.0, -1.0])
+
 
 _HINGES = (
     (JOINT_INDEX["left_knee"], 2, 1.0), (JOINT_INDEX["right_knee"], 2, 1.0),

@@ -37,8 +37,6 @@ PLACEMENTS = ("align/obj_poses.json", "output/obj_poses.json")
 RESULTS = "final_optimized_parameters"
 
 V1_KEYPOINTS = 74
-V1_MOVED = frozenset(f"{side}{part}" for side in ("left", "right") for part in ("ToeBase", "Foot_instep", "Foot_sole"))
-"""Keypoints that have another SMPL-X vertex in the first version."""
 _CLICK_FRAME = 0
 
 
@@ -145,24 +143,6 @@ class KeypointTable:
         except (TypeError, KeyError, ValueError) as error:
             raise FormatError(f"{path}: each keypoint needs a 'point' [x, y, z] and an 'index'") from error
         return KeypointTable(names, points, vertices, UPSTREAM_MISPLACED & set(names))
-
-
-def read_part_tree(path: Path) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """`joint_tree.json`: body part -> its keypoints, as published; and notes on keypoints that it lists twice.
-
-    The first version's tree lists `hip_front` twice. Raises FormatError, or UnknownNameError for a strange keypoint.
-    """
-    tree = {}
-    for part, names in json_object(path).items():
-        if not isinstance(names, list):
-            raise FormatError(f"{path}: '{part}' is no list of keypoints")
-        for name in names:
-            if name not in KEYPOINT_NAMES:
-                raise UnknownNameError(f"keypoint in {path.name}", str(name), KEYPOINT_NAMES)
-        tree[part] = tuple(names)
-    listed = [name for names in tree.values() for name in names]
-    twice = sorted({name for name in listed if listed.count(name) > 1})
-    return tree, [f"{path.name} lists {name} {listed.count(name)} times" for name in twice]
 
 
 def json_object(path: Path) -> dict[str, Any]:

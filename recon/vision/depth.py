@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -38,16 +38,6 @@ class DepthMaps:
             raise UnknownNameError("kind of depth", self.kind, get_args(DepthKind))
         if self.values.ndim != 3 or not self.values.size:
             raise FormatError(f"depth maps must be [T, H, W], got {list(self.values.shape)} ({self.source})")
-
-
-class DepthEstimator(Protocol):
-    """Depth maps of images."""
-
-    source: str
-
-    def __call__(self, images: Sequence[np.ndarray]) -> DepthMaps:
-        """T images [H, W, 3] uint8 RGB to maps of the whole image, at a resolution of their own."""
-        ...
 
 
 class DepthAnything:

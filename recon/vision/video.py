@@ -152,17 +152,6 @@ def extract_frames(path: str | Path, folder: str | Path, frames: range | None = 
     return written
 
 
-def read_frames(folder: str | Path, frames: range) -> Iterator[np.ndarray]:
-    """Frames that `extract_frames` wrote, each [H, W, 3] uint8 RGB. Raises ReconstructionError for one that is gone."""
-    for index in frames:
-        file = Path(folder) / FRAME_NAME.format(index)
-        content = np.frombuffer(file.read_bytes() if file.is_file() else b"", np.uint8)
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-        if image is None:
-            raise ReconstructionError(f"{file} is missing or no JPEG; extract the frames again")
-        yield np.ascontiguousarray(image[..., ::-1])
-
-
 def write_video(path: str | Path, images: Iterator[np.ndarray] | list[np.ndarray], fps: float) -> None:
     """Write RGB uint8 images [H, W, 3] (even sizes) as H.264 `.mp4`, atomically; for overlays and generated clips."""
     with atomic_path(path) as temporary, av.open(str(temporary), "w") as container:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +15,17 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from recon.annotations import Annotations
+from recon.camera import Camera
+from recon.clicks import EXACT, draw_annotations
+from recon.open4dhoi.motion import body_result
+from recon.overlay import OverlayConfig, overlay
+from recon.session import Session
 from recon.vision.video import write_video
+from sim.body.skin import capsule_skin
+from sim.geometry import Mesh
+from sim.motion import Motion
+from sim.replay.stage import mesh_of
 
 
 class SquareClip(NamedTuple):
@@ -141,7 +153,7 @@ def _write_body(
         return
     hands: dict[str, Any] = {}
     for t in range(len(matrices)):
-        row = {}
+        row: dict[str, Any] = {}
         body = incam["body_pose"][t].reshape(21, 3)
         for side, chain, wrist in (("left", (3, 6, 9, 13, 16, 18), 19), ("right", (3, 6, 9, 14, 17, 19), 20)):
             turn = Rotation.from_rotvec(incam["global_orient"][t])
@@ -165,6 +177,47 @@ def make_session(tmp_path: Path) -> Callable[..., SessionTruth]:
         return _session(tmp_path / "clip", version, frames, seed)
 
     return make
+
+
+class Filmed(NamedTuple):
+    """24 frames in which hands push a box (a mesh): the truth, who films it, and exact points of every frame."""
+
+    truth: Motion
+    camera: Camera
+    points: Annotations
+
+
+@pytest.fixture(scope="session")
+def filmed_push(push_clip: Motion) -> Filmed:
+    """The end of the authored clip before a camera of 320 x 240 pixels."""
+    motion = push_clip.slice(push_clip.num_frames - 24, push_clip.num_frames)
+    mesh = mesh_of(motion.objects[0].geometry)
+    geometry = Mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+    motion = motion.replace(objects=(dataclasses.replace(motion.objects[0], geometry=geometry),))
+    middle = motion.objects[0].position_w.mean(0)
+    camera = Camera.look_at(middle + np.array([3.0, 1.2, 0.9]), middle, 320, 240)
+    return Filmed(motion, camera, draw_annotations(motion, camera, EXACT, np.random.default_rng(0)))
+
+
+@pytest.fixture(scope="session")
+def _push_session(filmed_push: Filmed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, (motion, camera, _) = tmp_path_factory.mktemp("push"), filmed_push
+    noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3)).astype(np.uint8)
+    images = overlay([noise] * 24, motion, camera, capsule_skin(motion), config=OverlayConfig(opacity=1.0))
+    write_video(folder / "video.mp4", images, motion.fps)
+    mesh = motion.objects[0].geometry
+    assert isinstance(mesh, Mesh)
+    made = Session.create(folder / "session", folder / "video.mp4", mesh, object_name="box")
+    made.save_body(body_result(motion, camera))
+    return made.folder
+
+
+@pytest.fixture(scope="module")
+def push_session(_push_session: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """The module's own session of `filmed_push`: a drawn video over noise, and the body as GVHMR would give it."""
+    folder = tmp_path_factory.mktemp("module") / "session"
+    shutil.copytree(_push_session, folder)
+    return Session.open(folder)
 
 
 @pytest.fixture

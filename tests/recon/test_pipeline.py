@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,19 +13,15 @@ import pytest
 from cli.main import main
 from recon.annotations import Annotations, ImagePoints
 from recon.camera import Camera
-from recon.clicks import EXACT, draw_annotations
-from recon.open4dhoi.motion import body_result
-from recon.overlay import OverlayConfig, overlay
+from recon.overlay import OverlayConfig
 from recon.pipeline import ReconstructConfig, Reconstruction, reconstruct
 from recon.session import Session
-from recon.vision.video import write_video
 from sim import rotations
-from sim.body.skin import capsule_skin
 from sim.contact_graph import ContactGraph
 from sim.errors import AnnotationError, ReconstructionError
-from sim.geometry import Mesh
 from sim.motion import Motion
 from sim.replay.stage import mesh_of
+from sim.skeleton import JOINT_INDEX
 
 FRAMES = 24
 QUICK = ReconstructConfig()
@@ -39,37 +36,14 @@ QUICK = dataclasses.replace(
 
 
 @pytest.fixture(scope="module")
-def truth(push_clip: Motion) -> Motion:
-    """Hands push a box, which is a mesh as in a session."""
-    motion = push_clip.slice(push_clip.num_frames - FRAMES, push_clip.num_frames)
-    mesh = mesh_of(motion.objects[0].geometry)
-    geometry = Mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces))
-    return motion.replace(objects=(dataclasses.replace(motion.objects[0], geometry=geometry),))
+def session(push_session: Session) -> Session:
+    return push_session
 
 
 @pytest.fixture(scope="module")
-def camera(truth: Motion) -> Camera:
-    middle = truth.objects[0].position_w.mean(0)
-    return Camera.look_at(middle + np.array([3.0, 1.2, 0.9]), middle, 320, 240)
-
-
-@pytest.fixture(scope="module")
-def points(truth: Motion, camera: Camera) -> Annotations:
-    return draw_annotations(truth, camera, EXACT, np.random.default_rng(0))
-
-
-@pytest.fixture(scope="module")
-def session(truth: Motion, camera: Camera, tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """A drawn video over noise, and the body as GVHMR would give it."""
-    folder = tmp_path_factory.mktemp("clip")
-    noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3)).astype(np.uint8)
-    images = overlay([noise] * FRAMES, truth, camera, capsule_skin(truth), config=OverlayConfig(opacity=1.0))
-    write_video(folder / "video.mp4", images, truth.fps)
-    mesh = truth.objects[0].geometry
-    assert isinstance(mesh, Mesh)
-    made = Session.create(folder / "session", folder / "video.mp4", mesh, object_name="box")
-    made.save_body(body_result(truth, camera))
-    return made
+def points(filmed_push: Any) -> Annotations:
+    found: Annotations = filmed_push.points
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +62,14 @@ def _object_error(found: Motion, truth: Motion, camera: Camera, found_camera: Ca
 
 
 def test_the_object_is_found_where_it_was(
-    found: Reconstruction, truth: Motion, camera: Camera
+    found: Reconstruction, filmed_push: Any
 ) -> None:  # fmt: skip
+    truth, camera, _ = filmed_push
     apart, turned = _object_error(found.motion, truth, camera, found.prepared.camera)
     assert np.median(apart) < 0.015
     assert np.median(turned) < 4.0
+    heights = [m.joint_positions_w[:, JOINT_INDEX["left_foot"], 2].mean() for m in (found.motion, truth)]
+    assert heights[0] == pytest.approx(heights[1], abs=0.01), "GVHMR's body is put on the floor"
     assert found.motion.fps == pytest.approx(truth.fps)
     assert found.motion.objects[0].name == "box"
 
@@ -152,9 +129,9 @@ def test_no_points_are_one_clear_line_and_leave_the_session_alone(
 
 
 def test_a_mesh_in_millimetres_is_refused_before_anything_is_written(
-    session: Session, truth: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    session: Session, filmed_push: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mesh = mesh_of(truth.objects[0].geometry)
+    mesh = mesh_of(filmed_push.truth.objects[0].geometry)
     mesh.apply_scale(1000.0).export(tmp_path / "box.obj")
     (tmp_path / "points.json").write_text("{}")
     target = tmp_path / "made"

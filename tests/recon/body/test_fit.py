@@ -122,7 +122,7 @@ def test_a_body_from_elsewhere_is_put_on_the_floor(truth: Motion, camera: Camera
     assert high.standing.any()
     pixels = [c.project_world(m.joint_positions_w) for m, c in ((high.motion, high.camera), (truth, camera))]
     np.testing.assert_allclose(pixels[0], pixels[1], atol=1e-8)
-    joints, places = BodyTemplate.of(truth.offsets).soles()
+    joints, places = BodyTemplate.barefoot(truth.offsets).soles()
     turns = high.motion.joint_rotations_w[:, joints]
     soles = high.motion.joint_positions_w[:, joints] + rotations.rotate(turns, places)
     assert abs(soles[high.standing][:, 2]).mean() < 0.015

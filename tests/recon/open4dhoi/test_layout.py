@@ -11,13 +11,11 @@ import pytest
 from recon.annotations import Click
 from recon.open4dhoi.layout import (
     V1_KEYPOINTS,
-    V1_MOVED,
     KeypointTable,
     Selection,
     detect_version,
     keep_original,
     read_clicks,
-    read_part_tree,
     replace_json,
     write_clicks,
 )  # fmt: skip
@@ -74,8 +72,6 @@ def test_both_keypoint_tables(tmp_path: Path) -> None:
     assert first.names == second.names[:74]
     assert {"leftNeck_back", "rightNeck_back", "leftLowerLeg_back", "rightLowerLeg_back"} <= first.misplaced
     assert first.vertices[6] == 106  # as published, though `rightNeck_back` is misplaced
-    assert len(V1_MOVED) == 6
-    assert set(first.names) >= V1_MOVED
 
 
 @pytest.mark.parametrize(
@@ -86,14 +82,6 @@ def test_another_keypoint_table_is_refused(tmp_path: Path, change: Any) -> None:
     change(table)
     with pytest.raises((FormatError, UnknownNameError), match=r"part_kp\.json"):
         KeypointTable.read(write(tmp_path / "part_kp.json", table))
-
-
-def test_a_part_tree_that_lists_a_keypoint_twice_is_kept_and_flagged(tmp_path: Path) -> None:
-    tree, notes = read_part_tree(write(tmp_path / "joint_tree.json", {"hip": ["hip_front", "hip_left", "hip_front"]}))
-    assert tree == {"hip": ("hip_front", "hip_left", "hip_front")}
-    assert notes == ["joint_tree.json lists hip_front 2 times"]
-    with pytest.raises(UnknownNameError, match="Did you mean 'hip_left'"):
-        read_part_tree(write(tmp_path / "joint_tree.json", {"hip": ["hip_lft"]}))
 
 
 def test_the_published_files(data: Path) -> None:
@@ -107,11 +95,6 @@ def test_the_published_files(data: Path) -> None:
     }
     assert wrong == {"leftNeck_back", "rightNeck_back", "leftLowerLeg_back", "rightLowerLeg_back"}
     assert wrong < table.misplaced
-    tree, notes = read_part_tree(folder / "joint_tree.json")
-    assert (len(tree), notes) == (26, [])
-    assert sorted(name for part in tree.values() for name in part) == sorted(KEYPOINT_NAMES)
-    joints, notes = read_part_tree(folder / "joint_sim.json")
-    assert (len(joints), notes) == (34, [])
 
 
 def test_the_first_original_is_kept(tmp_path: Path) -> None:

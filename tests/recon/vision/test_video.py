@@ -12,7 +12,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from recon.vision.video import decode_frames, extract_frames, read_frames, scan_video, select_frames, write_video
+from recon.stages import Images
+from recon.vision.video import decode_frames, extract_frames, scan_video, select_frames, write_video
 from sim.errors import ReconstructionError
 
 PATH = np.stack((20 + 2.0 * np.arange(30), np.full(30, 30.0)), -1)
@@ -57,11 +58,11 @@ def test_extraction_names_frames_as_the_video_counts_them(
     stamp = files[0].stat().st_mtime_ns
     assert extract_frames(path, tmp_path / "frames", range(28, 33)) == files
     assert files[0].stat().st_mtime_ns == stamp, "what is there stays"
-    again = list(read_frames(tmp_path / "frames", range(28, 33)))
+    again = Images(tmp_path / "frames", range(28, 33))
     assert np.abs(again[4].astype(float) - images[32]).mean() < 12
     files[1].write_bytes(b"")
-    with pytest.raises(ReconstructionError, match=r"00029\.jpg is missing or no JPEG"):
-        list(read_frames(tmp_path / "frames", range(28, 33)))
+    with pytest.raises(ReconstructionError, match=r"00029\.jpg is missing or no image"):
+        list(again)
 
 
 @pytest.mark.parametrize(

@@ -216,9 +216,10 @@ class Chunker:
 
     def noun(self, i: int) -> tuple[Noun, int] | None:
         """A noun phrase from word i, with the index behind it, or None."""
-        start, possessive, count, side, scale = i, "", None, "", 1.0
+        start, possessive, count, side, scale, articles = i, "", None, "", 1.0, 0
         while self.at(i) in self.table["determiners"] or self.at(i) in ("two", "all"):
-            if i >= start + 3 or self.at(i) == self.at(i - 1) != "":
+            articles += self.at(i) not in ("all", "both", "each", "two", "same")
+            if articles > 1:
                 return None
             possessive = self.at(i) if self.at(i) in self.table["possessives"] else possessive
             count = 2 if self.at(i) in ("both", "two") else count

@@ -6,8 +6,8 @@ name, before anything is parsed.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
 
 from generate.language.lexicon import Lexicon
 from sim.errors import PlanError
@@ -26,8 +26,8 @@ def tokenise(text: str, words: Lexicon) -> list[str]:
     Raises:
         PlanError: nothing to read, a character that no sentence has, or a word that asks for what no plan holds.
     """
-    tokens = _merge(_split(text), words.modifiers["phrases"])
-    tokens = _without_opening(_merge(tokens, words.modifiers["phrases"]), words)
+    tokens = _merge(_split(text), words)
+    tokens = _without_opening(_merge(tokens, words), words)
     for token in tokens:
         reason = "negation" if token.endswith("n't") else words.modifiers["refused"].get(token)
         if reason:
@@ -61,59 +61,75 @@ def _split(text: str) -> list[str]:
     return tokens
 
 
-def _fits(words: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Word for word, any possessive (or "the") for any other."""
-    return len(words) == len(pattern) and all(
-        a == b or (a in _POSSESSIVES and b in _POSSESSIVES) for a, b in zip(words, pattern, strict=True)
-    )
+def _canonical(word: str) -> str:
+    """Any possessive for any other, and for "the"."""
+    return "the" if word in _POSSESSIVES else word
 
 
-def _by_length(table: Iterable[str]) -> list[list[str]]:
-    return sorted((phrase.split() for phrase in table), key=len, reverse=True)
+_Index = dict[str, list[tuple[tuple[str, ...], str]]]
+"""Phrases and what they mean by their first word, the longest first."""
 
 
-def _merge(tokens: list[str], table: Mapping[str, str]) -> list[str]:
+@functools.cache
+def _index(words: Lexicon, name: str) -> _Index:
+    found: _Index = {}
+    for phrase in words.modifiers[name]:
+        meaning = words.modifiers[name][phrase] if isinstance(words.modifiers[name], dict) else ""
+        pattern = tuple(_canonical(word) for word in phrase.split())
+        found.setdefault(pattern[0], []).append((pattern, meaning))
+    for entries in found.values():
+        entries.sort(key=lambda entry: -len(entry[0]))
+    return found
+
+
+def _longest(index: _Index, first: str, tokens: list[str], i: int) -> tuple[tuple[str, ...], str] | None:
+    """The longest phrase that stands at token i, with `first` for its first word."""
+    for pattern, meaning in index.get(first, ()):
+        rest = tokens[i + 1 : i + len(pattern)]
+        if len(rest) == len(pattern) - 1 and all(_canonical(a) == b for a, b in zip(rest, pattern[1:], strict=True)):
+            return pattern, meaning
+    return None
+
+
+def _merge(tokens: list[str], words: Lexicon) -> list[str]:
     """Phrases replaced, the longest first, from left to right."""
-    patterns = _by_length(table)
+    index = _index(words, "phrases")
     merged: list[str] = []
     i = 0
     while i < len(tokens):
-        found = next((p for p in patterns if _fits(tokens[i : i + len(p)], p)), None)
-        merged += table[" ".join(found)].split() if found else [tokens[i]]
-        i += len(found) if found else 1
+        found = _longest(index, _canonical(tokens[i]), tokens, i)
+        merged += found[1].split() if found else [tokens[i]]
+        i += len(found[0]) if found else 1
     return merged
 
 
 def _merge_idioms(tokens: list[str], words: Lexicon) -> list[str]:
     """ "takes a seat" becomes "sits": the new verb keeps the old one's form."""
-    patterns = {tuple(p.split()): meaning for p, meaning in words.modifiers["idioms"].items()}
-    by_length = sorted(patterns, key=len, reverse=True)
+    index = _index(words, "idioms")
     merged: list[str] = []
     i = 0
     while i < len(tokens):
-        lemmas = {verb for verb, _ in words.verbs.get(tokens[i], ())}
-        fitting = (p for p in by_length if p[0] in lemmas and _fits(tokens[i + 1 : i + len(p)], p[1:]))
-        found = next(fitting, None)
+        readings = words.verbs.get(tokens[i], ())
+        candidates = ((_longest(index, lemma, tokens, i), form) for lemma, form in readings)
+        found, form = next(((entry, form) for entry, form in candidates if entry), (None, "base"))
         if found is None:
             merged.append(tokens[i])
             i += 1
             continue
-        verb, *rest = patterns[found].split()
-        forms = [form for lemma, form in words.verbs[tokens[i]] if lemma == found[0]]
-        same = [spelt for spelt, readings in words.verbs.items() if (verb, forms[0]) in readings]
+        verb, *rest = found[1].split()
+        same = [spelt for spelt, meant in words.verbs.items() if (verb, form) in meant]
         merged += [*same[:1], *rest]
-        i += len(found)
+        i += len(found[0])
     return merged
 
 
 def _without_opening(tokens: list[str], words: Lexicon) -> list[str]:
     """ "I'd like to see a person ..." begins with the person."""
-    openings = _by_length(words.modifiers["openings"])
-    people = words.people
-    while True:
-        found = next((o for o in openings if tokens[: len(o)] == o), None)
-        if found and found[-1] in _CAUSATIVES and not any(t in people for t in tokens[1:5]):
-            found = None
-        if not found:
-            return tokens
-        tokens = tokens[len(found) :]
+    index = _index(words, "openings")
+    while tokens:
+        found = _longest(index, _canonical(tokens[0]), tokens, 0)
+        causative = found is not None and found[0][-1] in _CAUSATIVES
+        if found is None or (causative and not any(token in words.people for token in tokens[1:5])):
+            break
+        tokens = tokens[len(found[0]) :]
+    return tokens

@@ -77,8 +77,8 @@ def optimize(
         annotations: contacts and image points of one object, T frames.
         camera: of the video; needed for masks and image points.
         masks: of person and object, T frames; None leaves eq. 17 out.
-        rest: [R, 2] int, first and last frame of each stretch in which the object is at rest (`ObjectPoses.rest`): one
-            correction serves a whole stretch, so that what does not move is not moved.
+        rest: [R, 2] int, first and last frame of each stretch in which the object is at rest (`ObjectPoses.rest`):
+            there it stays as it is. The solver knows more of it than masks and pixels, which leave its distance open.
         skin: what collides and casts the silhouette; built by `config.skin` where None.
 
     Returns:
@@ -98,9 +98,9 @@ def optimize(
         built = load_skin(config.skin, motion, **({"detail": "coarse"} if config.skin == "anny" else {}))
         assert isinstance(built, LinearBlendSkin)
         skin = built
-    shared = shared_corrections(frames, rest, motion.objects[index].is_static)
+    moves = np.asarray(~((frames[:, None] >= rest[:, 0]) & (frames[:, None] <= rest[:, 1])).any(1))
     renderer: SilhouetteRenderer = NvdiffrastRenderer() if config.renderer == "nvdiffrast" else outline_renderer
-    problem = Problem(motion, index, annotations, camera, masks, config, skin, renderer, frames, shared)
+    problem = Problem(motion, index, annotations, camera, masks, config, skin, renderer, frames, moves)
     terms, inside = _descend(problem, config)
     moved = _spread(motion, index, frames, problem)
     report = OptimizerReport(
@@ -151,17 +151,6 @@ def _prepared(
         )
         item = replace(item, is_static=True)
     return motion.replace(objects=_swapped(motion, index, item), contacts=annotations.contacts), index
-
-
-def shared_corrections(frames: np.ndarray, rest: np.ndarray, is_static: bool) -> np.ndarray:
-    """Which correction of the object's pose each key frame [N] has: [N] int from 0 on, ascending.
-
-    Its own, but for those that lie in one stretch of rest [R, 2], and for a static object, which has one.
-    """
-    if is_static:
-        return np.zeros(len(frames), np.int64)
-    inside = (frames[1:, None] <= rest[:, 1]) & (frames[:-1, None] >= rest[:, 0])
-    return np.append(0, np.cumsum(~inside.any(-1)))
 
 
 def _with_poses(item: MotionObject, position_w: np.ndarray, rotation_w: np.ndarray) -> MotionObject:

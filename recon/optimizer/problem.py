@@ -41,9 +41,9 @@ class Problem:
     def __init__(
         self, motion: Motion, index: int, annotations: Annotations, camera: Camera | None, masks: Masks | None,
         config: OptimizerConfig, skin: LinearBlendSkin, renderer: SilhouetteRenderer, frames: np.ndarray,
-        shared: np.ndarray,
+        moves: np.ndarray,
     ) -> None:  # fmt: skip
-        """`shared` [N] says which correction of the object each key frame has."""
+        """`moves` [N] bool says in which key frames the object may be corrected; a static one has one correction."""
         self.config, self.weights = config, config.weights
         item, graph = motion.objects[index], annotations.contacts
         self.body = DifferentiableBody.of(skin)
@@ -62,8 +62,8 @@ class Problem:
         geoms = capsules.body_geoms(motion.offsets, stance=capsules.measure_stance(motion), hands="full")
         self.capsules = Capsules.of(geoms, self.root_w)
         self.image = _ImagePoints.of(annotations, camera, frames)
-        n, poses = len(frames), int(shared.max()) + 1
-        self._shared = torch.as_tensor(shared)
+        n, poses = len(frames), (1 if item.is_static else len(frames))
+        self._moves = _tensor(moves)[:, None]
         self.variables = {
             "turn": torch.zeros(n, len(self.joints), 3),
             "object_turn": torch.zeros(poses, 3),
@@ -88,8 +88,8 @@ class Problem:
             )  # fmt: skip
 
     def corrections(self) -> dict[str, torch.Tensor]:
-        """The variables of every key frame, [N, ...]: those that several share, once for each."""
-        return {name: v[self._shared] if name.startswith("object") else v for name, v in self.variables.items()}
+        """The variables of every key frame, [N, ...]; the object's are zero where it may not move."""
+        return {name: v * self._moves if name.startswith("object") else v for name, v in self.variables.items()}
 
     def state(self) -> State:
         """Body and object with the corrections applied."""

@@ -16,7 +16,7 @@ from recon.camera import Camera
 from recon.optimizer.chains import chain_joints
 from recon.optimizer.config import LossWeights, OptimizerConfig
 from recon.optimizer.mask_term import Masks, MaskTerm
-from recon.optimizer.optimizer import optimize, shared_corrections
+from recon.optimizer.optimizer import optimize
 from recon.optimizer.silhouette import fill, outline_renderer
 from sim import primitives, rotations
 from sim.body.skin import LinearBlendSkin, load_skin
@@ -100,14 +100,6 @@ def test_a_static_object_has_one_pose(carrying_motion: MotionMaker) -> None:
     np.testing.assert_allclose(rotations.angle_between(item.rotation_w[1:], item.rotation_w[:-1]), 0.0, atol=1e-6)
 
 
-def test_key_frames_of_one_rest_share_a_correction() -> None:
-    frames = np.array([0, 3, 6, 7, 9, 12])
-    assert shared_corrections(frames, np.array([[3, 7]]), False).tolist() == [0, 1, 1, 1, 2, 3]
-    assert shared_corrections(frames, np.array([[3, 6], [7, 12]]), False).tolist() == [0, 1, 1, 2, 2, 2]
-    assert shared_corrections(frames, np.zeros((0, 2), int), False).tolist() == [0, 1, 2, 3, 4, 5]
-    assert shared_corrections(frames, np.zeros((0, 2), int), True).tolist() == [0] * 6
-
-
 def test_what_rests_is_not_moved_by_pixels_that_wander(carrying_motion: MotionMaker) -> None:
     motion = _carrying(carrying_motion)
     camera, item = _camera(motion), motion.objects[0]
@@ -125,8 +117,7 @@ def test_what_rests_is_not_moved_by_pixels_that_wander(carrying_motion: MotionMa
 
     free, resting = moved(None), moved(np.array([[7, 22]]))  # no key frames of their own
     assert np.ptp(free[7:23], axis=0).max() > 5e-3
-    assert np.ptp(resting[7:23], axis=0).max() < 1e-5
-    assert np.linalg.norm(resting[7]) > 1e-3  # it goes where all its pixels together want it
+    assert np.abs(resting[7:23]).max() < 1e-6
     assert np.ptp(resting[:8], axis=0).max() > 1e-3
     assert np.ptp(resting[22:], axis=0).max() > 1e-3
 

@@ -116,6 +116,8 @@ def begin_seated(ledger: Ledger, step: Step) -> None:
 
 def stand_on(ledger: Ledger, step: Step) -> None:
     """Both feet, or the one that is named, on top."""
+    if "astride" in ledger.kind.tags and not step.body:
+        return straddle(ledger, step)
     _only(step, "foot")
     _board(ledger, step, _STANDING_M, 0.12, "stand on")
     parts = body_parts(step.body) or _FEET

@@ -213,15 +213,18 @@ class Lexicon:
         tables = ("filler", "adjectives", "contents", "people", "crowds", "determiners", "self_pronouns")
         listed = {word for table in tables for word in self.modifiers[table]}
         keyed = {word for name in ("speed", "direction", "counts", "numbers", "sizes") for word in self.modifiers[name]}
-        nouns = {word for noun in self.nouns for word in noun}
+        nouns = {noun[0] for noun in self.nouns if len(noun) == 1}
         inner = {*self.body_words, *self.region_words, *self.unit_words, *self.modifiers["places"]}
         return frozenset({*self.verbs, *listed, *keyed, *nouns, *inner, *self.particles})
 
     def nearest(self, word: str, among: str = "") -> str:
-        """The known word that looks most like this one; among "verbs", "nouns" or all."""
+        """The known word that looks most like this one, a verb by its lemma; among "verbs", "nouns" or all."""
         pool = {"verbs": list(self.verbs), "nouns": [" ".join(noun) for noun in self.nouns]}.get(among)
         found = difflib.get_close_matches(word, sorted(pool or self.vocabulary), n=1, cutoff=0.5)
-        return found[0] if found else ""
+        if not found:
+            return ""
+        readings = self.verbs.get(found[0]) if (found[0],) not in self.nouns else None
+        return readings[0][0] if readings else found[0]
 
 
 @functools.cache

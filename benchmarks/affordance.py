@@ -39,6 +39,7 @@ from sim.skeleton import JOINT_NAMES, SIDES
 TOUCHING, FLOATING, EVERY = 0.02, 0.06, 2
 POSITIVE = 0.1
 RIDGE = 0.01
+SIDED = ("near", "own_side")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ def hand_surface(motion: Motion, side: str) -> np.ndarray:
 
 
 def contact_map(motion: Motion, points_b: np.ndarray) -> np.ndarray:
-    """[N] 0..1, see the module's docstring."""
+    """[2, N] 0..1, by the left and by the right hand; see the module's docstring."""
     item, touching = motion.objects[0], hand_contact(motion)
     maps = []
     for i, side in enumerate(SIDES):
@@ -84,7 +85,7 @@ def contact_map(motion: Motion, points_b: np.ndarray) -> np.ndarray:
             if distance.min() < FLOATING:
                 counts, used = counts + (distance < distance.min() + TOUCHING), used + 1
         maps.append(counts / max(used, 1))
-    return np.max(maps, axis=0)
+    return np.array(maps)
 
 
 def facing_of(motion: Motion, up_b: np.ndarray) -> np.ndarray:
@@ -96,7 +97,7 @@ def facing_of(motion: Motion, up_b: np.ndarray) -> np.ndarray:
 
 
 def read_rows(entries: Sequence[Entry], config: AffordanceConfig) -> tuple[list[Row], list[Row]]:
-    """One row for each object and action, and one for each clip with the place of the person known."""
+    """One row for each object and action, and one for each hand of each clip, with the place of the person known."""
     surfaces: dict[str, SurfacePoints] = {}
     maps: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
     singles = []
@@ -110,9 +111,11 @@ def read_rows(entries: Sequence[Entry], config: AffordanceConfig) -> tuple[list[
             surfaces[name] = SurfacePoints.of(Shape.of(geometry), count=config.points, up_b=up_b)
         surface = surfaces[name]
         touched = contact_map(motion, surface.points_b)
-        maps[name, action].append(touched)
-        terms = term_table(surface, action, config, facing_of(motion, surface.up_b))
-        singles.append(Row(name, action, touched, terms, surface))
+        maps[name, action].append(touched.max(0))
+        facing = facing_of(motion, surface.up_b)
+        for hand, sign in zip(touched, (1.0, -1.0), strict=True):
+            if hand.any():
+                singles.append(Row(name, action, hand, term_table(surface, action, config, facing, sign), surface))
     rows = [
         Row(name, action, np.mean(found, 0), term_table(surfaces[name], action, config, None), surfaces[name])
         for (name, action), found in maps.items()
@@ -120,10 +123,12 @@ def read_rows(entries: Sequence[Entry], config: AffordanceConfig) -> tuple[list[
     return rows, singles
 
 
-def term_table(surface: SurfacePoints, action: str, config: AffordanceConfig, facing: np.ndarray | None) -> np.ndarray:
-    """[N, K], either hand: what depends on the side of the hand is left out."""
-    found = hand_terms(surface.around, purpose_of(action), config, facing, 1.0)
-    return np.stack([found[name] for name in (*FITTED, *(() if facing is None else ("near",)))], 1)
+def term_table(
+    surface: SurfacePoints, action: str, config: AffordanceConfig, facing: np.ndarray | None, sign: float = 1.0
+) -> np.ndarray:
+    """[N, K]; where the person stands adds the terms in `SIDED`."""
+    found = hand_terms(surface.around, purpose_of(action), config, facing, sign)
+    return np.stack([found[name] for name in (*FITTED, *(() if facing is None else SIDED))], 1)
 
 
 def fit(rows: Sequence[Row], ridge: float = RIDGE) -> np.ndarray:
@@ -213,18 +218,22 @@ def main(fit_all: Annotated[bool, tyro.conf.arg(name="fit")] = False, points: in
     entries = [e for e in read_manifest(data_folder() / "bench80.json").entries if e.object and "omomo" in str(e.clip)]
     rows, singles = read_rows(entries, AffordanceConfig(points=points))
     print("Object and action, all clips together:\n\n" + present(rows, False))
-    print("\nSingle clips, from where the person stands:\n\n" + present(singles, True))
-    unaware = without(singles, [len(FITTED)])
-    print(f"\nSingle clips without that: AUC {mean_auc(unaware, left_out(unaware)):.3f}")
+    print("\nEach hand of each clip, from where the person stands:\n\n" + present(singles, True))
+    print()
+    for dropped in ([5], [6], [5, 6]):
+        fewer, names = without(singles, dropped), " and ".join((*FITTED, *SIDED)[i] for i in dropped)
+        print(f"Each hand, without {names}: AUC {mean_auc(fewer, left_out(fewer)):.3f}")
     equal = [row.terms.sum(1) for row in rows]
     print(f"Object and action, all weights 1: AUC {mean_auc(rows, equal):.3f}")
     for i, name in enumerate(FITTED):
         fewer = without(rows, [i])
-        print(f"without {name}: AUC {mean_auc(fewer, left_out(fewer)):.3f}")
+        print(f"Object and action, without {name}: AUC {mean_auc(fewer, left_out(fewer)):.3f}")
     if fit_all:
         found = fit(rows)
         print("\nHandWeights: " + ", ".join(f"{name}={w:.2f}" for name, w in zip(FITTED, found, strict=True)))
-        print("From single clips, near last: " + ", ".join(f"{w:.2f}" for w in fit(singles)))
+        print(
+            "From each hand: " + ", ".join(f"{n}={w:.2f}" for n, w in zip((*FITTED, *SIDED), fit(singles), strict=True))
+        )
         print(f"AUC on what they were fitted to: {mean_auc(rows, [row.terms @ found for row in rows]):.3f}")
 
 

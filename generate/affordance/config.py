@@ -12,39 +12,40 @@ Purpose = Literal["load", "shove", "tilt", "settle", "tread", "touch"]
 person's weight, sitting, lying or leaning; tread: feet stand on it; touch: anything else."""
 
 _VERBS: dict[Purpose, str] = {
-    "load": "lift raise carry hold pick take grab heave hoist lower put place set throw toss catch bring move",
-    "shove": "push pull drag shove slide tow tug haul press roll kick nudge open close",
-    "tilt": "tip tilt turn rotate flip topple overturn spin swing rock",
-    "settle": "sit lie lay lean rest kneel recline straddle ride mount",
-    "tread": "step stand climb tread jump stomp hop",
+    "load": "lift, raise, carry, hold, pick, take, grab, grasp, heave, hoist, lower, put, place, set, drop, throw, toss, "
+    "catch, bring, move, pass, hug, squeeze, shake, wave, swing, curl, balance, drink, pour, read, inspect, photograph, "
+    "release",
+    "shove": "push, pull, drag, shove, slide, tow, tug, haul, press, roll, kick, nudge, open, close, turn, rotate, spin",
+    "tilt": "tip, tilt, flip, topple, overturn, rock",
+    "settle": "sit, lie, lay, lean, rest, kneel, recline, straddle, ride, mount, stand up",
+    "tread": "step, stand, climb, tread, jump, stomp, hop",
 }
-PURPOSES: dict[str, Purpose] = {verb: purpose for purpose, verbs in _VERBS.items() for verb in verbs.split()}
+PURPOSES: dict[str, Purpose] = {verb: purpose for purpose, verbs in _VERBS.items() for verb in verbs.split(", ")}
 """Of verbs; one that is not here only touches."""
 
 
 def purpose_of(action: str) -> Purpose:
-    """Of an action by its first word that is known: "pick_up", "sit down", "carry"."""
-    words = action.lower().replace("_", " ").replace("-", " ").split()
-    return next((PURPOSES[word] for word in words if word in PURPOSES), "touch")
+    """Of an action such as "sit", "pick_up" or "tip over": of the whole, else of its first word that is known."""
+    phrase = action.lower().replace("_", " ").replace("-", " ").strip()
+    return next((PURPOSES[words] for words in (phrase, *phrase.split()) if words in PURPOSES), "touch")
 
 
 @dataclass(frozen=True)
 class HandWeights:
     """How much each term of `generate.affordance.hands` adds to the log probability of a place for a hand.
 
-    The first five were fitted by maximum likelihood, ridge 0.01, to the contact maps of 40 OMOMO clips over ten pairs
-    of object and action, each object counting alike, `near` together with them to the single clips from where the
-    person stood (`python -m benchmarks.affordance --fit`, which reports them left out one object at a time).
-    `own_side` was set by hand.
+    Fitted by maximum likelihood, ridge 0.01, to the contact maps of 40 OMOMO clips, each object counting alike: the
+    first five to ten pairs of object and action, the other two to each hand of each clip from where the person stood
+    (`python -m benchmarks.affordance --fit`, which reports all of them left out one object at a time).
     """
 
     reach: float = 2.6
-    edge: float = 0.9
+    edge: float = 0.84
     exposed: float = 0.3
-    outer: float = 0.5
-    grasp: float = 0.8
+    outer: float = 0.47
+    grasp: float = 0.76
     near: float = 0.8
-    own_side: float = 1.0
+    own_side: float = 0.65
 
 
 FITTED = ("reach", "edge", "exposed", "outer", "grasp")

@@ -92,7 +92,7 @@ def affordance(
     _known("region", region, REGIONS)
     config = AffordanceConfig() if config is None else config
     surface = _points(target, up_b, config)
-    facing = _facing(surface.up_b, side, facing_b)
+    facing = person_facing(surface.up_b, side, facing_b)
     around, purpose = surface.around, purpose_of(action)
     regions = Regions(around, config)
     wanted: Region = _SEATED.get(body_part, "any") if region == "any" and purpose == "settle" else region
@@ -150,8 +150,8 @@ def _points(target: Shape | SurfacePoints, up_b: np.ndarray | None, config: Affo
     return target
 
 
-def _facing(up_b: np.ndarray, side: Side, facing_b: np.ndarray | None) -> np.ndarray | None:
-    """[2] unit, seen upright from above. A person in front of the object looks along its -x."""
+def person_facing(up_b: np.ndarray, side: Side, facing_b: np.ndarray | None) -> np.ndarray | None:
+    """[2] unit, seen upright from above, None where nothing is said; in front of the object one looks along its -x."""
     ways = {"front": (-1.0, 0.0, 0.0), "behind": (1.0, 0.0, 0.0), "left": (0.0, -1.0, 0.0), "right": (0.0, 1.0, 0.0)}
     if facing_b is None:
         _known("side", side, (*ways, "any"))

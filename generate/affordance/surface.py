@@ -33,9 +33,10 @@ _SHEET = 3e-4
 
 
 class Rays:
-    """Casts rays at a triangle mesh, both of its sides, by MuJoCo."""
+    """Casts rays at a triangle mesh, both of its sides, by MuJoCo; what is beyond `far` m counts as not there."""
 
-    def __init__(self, mesh: trimesh.Trimesh) -> None:
+    def __init__(self, mesh: trimesh.Trimesh, far: float = FAR) -> None:
+        self._far = far
         spec = mujoco.MjSpec()
         spec.add_mesh(
             name="object", uservert=np.asarray(mesh.vertices, np.float64).ravel(),
@@ -51,7 +52,7 @@ class Rays:
         mujoco.mj_kinematics(self._model, self._data)
 
     def distance(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """m to the first surface along unit directions, `FAR` where there is none nearer: [..., 3] x2 -> [...]."""
+        """m to the first surface along unit directions, `far` where there is none nearer: [..., 3] x2 -> [...]."""
         origins, directions = np.broadcast_arrays(origins, directions)
         starts, ways = (np.ascontiguousarray(a, np.float64).reshape(-1, 3) for a in (origins, directions))
         hit = np.zeros(1, np.int32)
@@ -59,7 +60,7 @@ class Rays:
             mujoco.mj_ray(self._model, self._data, s, w, None, 1, -1, hit) for s, w in zip(starts, ways, strict=True)
         ]
         out = np.array(found).reshape(origins.shape[:-1])
-        return np.where((out < 0) | (out > FAR), FAR, out)
+        return np.where((out < 0) | (out > self._far), self._far, out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,7 @@ class SurfacePoints:
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """Of each surface point, upright: z is up, the floor at z = 0, the mean of the points above the origin.
+    """Of each surface point, upright: z is up, the floor at z = 0, the centre of mass above the origin.
 
     Attributes:
         points, normals: [N, 3] m, turned upright.
@@ -119,6 +120,7 @@ class Surroundings:
         depth: [N] m below the object's convex hull.
         center: [3] m, the centre of mass of even material (of the surface, for sheets). height: m of the top.
         area: m^2 that each point stands for.
+        origin: [3] m, what was taken off after turning upright: points = turned points_b - origin.
     """
 
     points: np.ndarray
@@ -132,6 +134,7 @@ class Surroundings:
     center: np.ndarray
     height: float
     area: float
+    origin: np.ndarray
 
 
 def triangulated(shape: Shape) -> trimesh.Trimesh:
@@ -160,7 +163,8 @@ def look_around(surface: SurfacePoints) -> Surroundings:
     across = rims + np.roll(rims, _TANGENTS // 2, axis=1)
     turn = upright(surface.up_b)
     corners, points = rotations.rotate(turn, np.asarray(mesh.vertices)), rotations.rotate(turn, p)
-    floor = np.array([*points[:, :2].mean(0), corners[:, 2].min()])
+    center = rotations.rotate(turn, _center_of_mass(mesh, p))
+    floor = np.array([*center[:2], corners[:, 2].min()])
     hull = ConvexHull(mesh.vertices, qhull_options="QJ")
     return Surroundings(
         points=points - floor,
@@ -171,9 +175,10 @@ def look_around(surface: SurfacePoints) -> Surroundings:
         rim=rims.min(1),
         width=across.min(1),
         depth=-(p @ hull.equations[:, :3].T + hull.equations[:, 3]).max(1).clip(max=0.0),
-        center=rotations.rotate(turn, _center_of_mass(mesh, p)) - floor,
+        center=center - floor,
         height=float(np.ptp(corners[:, 2])),
         area=float(mesh.area) / len(p),
+        origin=floor,
     )
 
 

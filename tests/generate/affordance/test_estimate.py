@@ -233,6 +233,6 @@ def test_wrong_names_and_directions(seen_table: SurfacePoints) -> None:
 
 
 def test_purposes() -> None:
-    assert [purpose_of(a) for a in ("pick_up", "Carry", "sit down", "push", "tip over", "step onto", "admire")] == [
-        "load", "load", "settle", "shove", "tilt", "tread", "touch",
-    ]  # fmt: skip
+    actions = ("pick_up", "Carry", "sit down", "stand up", "push", "tip over", "stand on", "admire", "")
+    purposes = ["load", "load", "settle", "settle", "shove", "tilt", "tread", "touch", "touch"]
+    assert [purpose_of(action) for action in actions] == purposes

@@ -25,7 +25,7 @@ from recon.vision.depth import (
     depth_at,
     depth_in_mask,
 )
-from recon.vision.object_scale import contact_depth, estimate_scale
+from recon.vision.object_scale import contact_depth, scale_by_outline, scale_by_points
 from sim.errors import AnnotationError, ReconstructionError
 from sim.files import atomic_path
 from sim.keypoints import KEYPOINT_INDEX, keypoint_offsets, keypoint_positions
@@ -105,26 +105,41 @@ def _scale(
     work: Work, body: Motion, camera: Camera, annotations: Annotations, masks: Masks | None,
     found: tuple[DepthMaps, DepthAlignment] | None,
 ) -> float:  # fmt: skip
-    """What the mesh file's lengths are to be multiplied with."""
+    """What the mesh file's lengths are to be multiplied with: by points whose depth is known, else by the outline."""
+    points, estimate = annotations.image_points, None
+    if found is not None and points.depths is not None:
+        places_c = camera.unproject(points.pixels, points.depths)
+        estimate, how = scale_by_points(points.points_b / annotations.object_scale, places_c), "points"
+        source = found[0].source
+    if estimate is None:
+        depth, source = _object_depth(body, camera, annotations, masks, found)
+        assert masks is not None
+        estimate = scale_by_outline(masks.object, depth, camera.intrinsics, work.session.mesh.vertices)
+        how = "outline"
+    work.sources["object scale"] = f"{estimate.scale:.4g}, its {how} at the depth of {source}"
+    work.notes.append(
+        f"object scale: {estimate.scale:.4g}, measured by its {how} in {estimate.num_frames} frames; they differ by "
+        f"{100 * estimate.spread:.0f} % either way"
+    )
+    return estimate.scale
+
+
+def _object_depth(
+    body: Motion, camera: Camera, annotations: Annotations, masks: Masks | None,
+    found: tuple[DepthMaps, DepthAlignment] | None,
+) -> tuple[np.ndarray, str]:  # fmt: skip
+    """How far away the object's outline is, [T] m, and by what that is known."""
     if masks is None:
         raise AnnotationError("object scale: measured on the object's mask; click on the object, or give the scale")
     graph = annotations.contacts
     if found is not None:
-        depth, source = depth_in_mask(*found, masks.object), found[0].source
-    elif len(graph):
+        return depth_in_mask(*found, masks.object), found[0].source
+    if len(graph):
         keypoints_w = keypoint_positions(body.joint_positions_w, body.joint_rotations_w, keypoint_offsets(body.offsets))
         points_w = keypoints_w[:, [KEYPOINT_INDEX[name] for name in graph.keypoints]]
         depth = contact_depth(camera.to_camera(points_w), graph.active(annotations.num_frames))
-        source = "the body where it touches the object"
-    else:
-        raise AnnotationError(
-            "object scale: nothing tells how far away the object is; name a depth network's folder with "
-            "--config.preprocess.depth, put depth.npy into the session, annotate a contact, or give the scale"
-        )
-    estimate = estimate_scale(masks.object, depth, camera.intrinsics, work.session.mesh.vertices)
-    work.sources["object scale"] = f"{estimate.scale:.4g}, its outline at the depth of {source}"
-    work.notes.append(
-        f"object scale: {estimate.scale:.4g}, measured in {estimate.num_frames} frames; they differ by "
-        f"{100 * estimate.spread:.0f} % either way"
+        return depth, "the body where it touches the object"
+    raise AnnotationError(
+        "object scale: nothing tells how far away the object is; name a depth network's folder with "
+        "--config.preprocess.depth, put depth.npy into the session, annotate a contact, or give the scale"
     )
-    return estimate.scale

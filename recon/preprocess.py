@@ -53,8 +53,8 @@ class PreprocessConfig:
         depth: folder of a depth network (Depth Anything V2). Without it the session's `depth.npy` counts, where there
             is one. Aligned with the body, maps tell how far away image points are.
         depth_kind: what `depth.npy` holds: depth (`metric`) or its inverse; a network says it itself.
-        object_scale: `given` with the mesh, or `auto`: measured on the object's outline, at the depth of the maps, else
-            at that of the body where it touches the object.
+        object_scale: `given` with the mesh, or `auto`: measured by the image points at the depth of the maps, else by
+            the object's outline at the depth of the body where it touches the object.
         body_model: SMPL-X's model file, for the bones of a session's GVHMR result; average bones without it.
         person: the landmark detector. body: the fit of a body to its landmarks.
     """

@@ -1,6 +1,7 @@
-"""How large an object is, from its outline at a known depth (seed, section 3.1: object scale).
+"""How large an object is: by how far apart its points lie, else by its outline (seed, section 3.1: object scale).
 
-The depth is that of an aligned depth map, or without one that of the body: an object is as far away as what touches it.
+Both need a depth: that of an aligned depth map, or for the outline that of the body, as an object is as far away as
+what touches it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class ScaleEstimate:
 
     Attributes:
         scale: factor on the mesh's lengths.
-        spread: half the range between the 10th and 90th percentile of the frames' sizes, as a share.
+        spread: half the range between the 10th and 90th percentile of what was measured, as a share.
         num_frames: frames that told something.
     """
 
@@ -43,13 +44,33 @@ class ScaleEstimate:
     num_frames: int
 
 
-def estimate_scale(
+def scale_by_points(points: np.ndarray, points_c: np.ndarray) -> ScaleEstimate | None:
+    """The object's size by the distances between its points: the median over frames and the longer half of the pairs.
+
+    Args:
+        points: [P, 3], on the mesh; points_c: [T, P, 3] m, where they are seen in camera axes, NaN where unknown.
+
+    Returns None where no two different points are known in one frame.
+    """
+    one, other = np.triu_indices(len(points), 1)
+    lengths = np.linalg.norm(points[one] - points[other], axis=-1)
+    far = (lengths > 0.5 * lengths.max(initial=0.0)) & (lengths > 0)
+    ratios = np.linalg.norm(points_c[:, one[far]] - points_c[:, other[far]], axis=-1) / lengths[far]
+    known = np.isfinite(ratios)
+    if not known.any():
+        return None
+    low, scale, high = np.percentile(ratios[known], [10, 50, 90])
+    return ScaleEstimate(float(scale), float((high - low) / 2 / scale), int(known.any(1).sum()))
+
+
+def scale_by_outline(
     masks: np.ndarray, depth_m: np.ndarray, intrinsics: np.ndarray, vertices: np.ndarray
 ) -> ScaleEstimate:
     """The object's size from the longest extent of its masks at a known depth.
 
-    The longest extent of an outline is at most the object's; it comes near it in frames where the object is seen from
-    the side and whole. So the 90th percentile of the frames counts, and a mask that touches the border does not.
+    The longest extent of an outline is at most the object's (a box shows less than its diagonal: 7 % in one clip); it
+    comes near it in frames where the object is seen from the side and whole. So the 90th percentile of the frames
+    counts, and a mask that touches the border does not.
 
     Args:
         masks: [T, H, W] bool; depth_m: [T] m, of the object; intrinsics: [3, 3] px; vertices: [V, 3] of the mesh.

@@ -71,9 +71,14 @@ def session(filmed: tuple[Path, np.ndarray], tmp_path: Path) -> Session:
 
 
 @pytest.fixture(scope="module")
-def points(truth: Motion, camera: Camera) -> Annotations:
-    """Exact ones, clicked in every frame, on the mesh of half the size."""
+def points(truth: Motion, camera: Camera, filmed: tuple[Path, np.ndarray]) -> Annotations:
+    """Exact ones, clicked in every frame in which the picture shows them, on the mesh of half the size."""
     drawn = draw_annotations(truth, camera, EXACT, np.random.default_rng(0))
+    image, item = drawn.image_points, truth.objects[0]
+    at = camera.to_camera(rotations.rotate(item.rotation_w[:, None], image.points_b) + item.position_w[:, None])
+    x, y = np.moveaxis(np.clip(camera.project(at), 0, [319, 239]).astype(int), -1, 0)
+    shown = image.visible & (np.abs(at[..., 2] - filmed[1][np.arange(FRAMES)[:, None], y, x]) < 0.05)
+    drawn = dataclasses.replace(drawn, image_points=dataclasses.replace(image, visible=shown))
     return dataclasses.replace(drawn.rescaled(TOO_SMALL), object_scale=1.0)
 
 
@@ -97,7 +102,7 @@ def test_a_depth_file_tells_size_and_distance(
     depth = filmed[1]
     _put(session, 0.4 * depth + 0.3 if kind == "metric" else 3 / depth - 0.2)
     found = preprocess(session, points, dataclasses.replace(AUTO, depth_kind=kind))  # type: ignore[arg-type]
-    assert found.annotations.object_scale == pytest.approx(1 / TOO_SMALL, rel=0.1)
+    assert found.annotations.object_scale == pytest.approx(1 / TOO_SMALL, rel=0.03)
     np.testing.assert_allclose(found.annotations.contacts.points_b / found.annotations.object_scale,
                                points.contacts.points_b, atol=1e-9)  # fmt: skip
     depths = found.annotations.image_points.depths
@@ -106,8 +111,8 @@ def test_a_depth_file_tells_size_and_distance(
     assert known.mean() > 0.5
     assert np.median(np.abs(depths - _true_depths(found, truth, camera))[known]) < 0.05
     assert "depth.npy, aligned with the body" in found.sources["depth"]
-    assert "its outline at the depth of depth.npy" in found.sources["object scale"]
-    assert any("measured in 6 frames" in note for note in found.notes)
+    assert "its points at the depth of depth.npy" in found.sources["object scale"]
+    assert any("measured by its points in 6 frames" in note for note in found.notes)
 
 
 def test_depth_brings_points_whose_distance_is_open_to_their_place(
@@ -137,6 +142,16 @@ def test_depth_brings_points_whose_distance_is_open_to_their_place(
         off.append(np.abs(depths - _true_depths(found, truth, camera)).mean())
     assert off[0] < 0.05
     assert off[0] < 0.5 * off[1]
+
+
+def test_without_image_points_the_outline_at_that_depth_tells_the_size(
+    session: Session, filmed: tuple[Path, np.ndarray], points: Annotations
+) -> None:
+    _put(session, filmed[1])
+    touched = dataclasses.replace(points, image_points=ImagePoints.empty(FRAMES))
+    found = preprocess(session, touched, AUTO)
+    assert found.annotations.object_scale == pytest.approx(1 / TOO_SMALL, rel=0.1)
+    assert "its outline at the depth of depth.npy" in found.sources["object scale"]
 
 
 def test_a_touch_tells_the_size_without_any_depth(session: Session, points: Annotations) -> None:

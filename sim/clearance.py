@@ -1,8 +1,9 @@
-"""Palms that a thin object goes right through where a motion begins are put beside it.
+"""Palms and forearms that are deep inside an object where a motion begins are put beside it.
 
 Physics begins in the first frame. A palm with a shaft or a neck through it, as reconstruction from video often has it,
 throws the object away there with tens of metres a second. Points on the hand's skin do not show this: they are at most
-half a shaft deep, and the nearest way out may lead on through. What physics collides tells depth and direction.
+half a shaft deep, and the nearest way out may lead on through. What physics collides tells depth and direction. A ball
+bounces off a forearm that it begins in.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ _WRISTS = [JOINT_INDEX[f"{side}_wrist"] for side in SIDES]
 
 
 def clear_start(fit: FitResult, scene: Scene, config: ContactFitConfig) -> FitResult:
-    """Move palms out of the movable objects that they are deeper in than `config.start_depth` in the first frame.
+    """Move hands until palms and forearms are at most `config.start_depth` inside movable objects in the first frame.
 
     For as long as the hand touches the object from the start on, the shift goes with the hand; then it fades. A fit in
-    which no palm begins that deep comes back as it is.
+    which none begins that deep comes back as it is.
     """
     motion, cleared = fit.motion, fit.motion
     shift_b, share = np.zeros((2, 3)), np.zeros((motion.num_frames, 2))
@@ -42,17 +43,17 @@ def clear_start(fit: FitResult, scene: Scene, config: ContactFitConfig) -> FitRe
 
 
 def _ways_out(motion: Motion, scene: Scene, depth: float) -> np.ndarray:
-    """[2, 3] m, world: the shortest way out for each palm that is deeper than `depth` in frame 0, else 0."""
+    """[2, 3] m, world: each side's shortest way out, if palm or forearm are deeper than `depth` in frame 0, else 0."""
     model, data = scene.model, mujoco.MjData(scene.model)
     data.qpos[:] = motion_to_qpos(motion.slice(0, 2), scene)[0]
     mujoco.mj_fwdPosition(model, data)
     objects = {f"object_{name}" for name in scene.object_names}
-    palms = [f"{side}_wrist" for side in SIDES]
+    sides = {f"{side}_{part}": i for i, side in enumerate(SIDES) for part in ("wrist", "elbow")}
     ways, deepest = np.zeros((2, 3)), np.full(2, -depth)
     for contact in data.contact:
         first, second = (model.body(int(model.geom_bodyid[g])).name for g in contact.geom)
-        for palm, other, sign in ((first, second, 1.0), (second, first, -1.0)):  # the normal points to the second
-            if palm in palms and other in objects and contact.dist < deepest[(side := palms.index(palm))]:
+        for part, other, sign in ((first, second, 1.0), (second, first, -1.0)):  # the normal points to the second
+            if part in sides and other in objects and contact.dist < deepest[side := sides[part]]:
                 deepest[side], ways[side] = contact.dist, sign * contact.dist * contact.frame[:3]
     return ways
 

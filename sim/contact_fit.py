@@ -43,7 +43,8 @@ class ContactFitConfig:
         max_shift: m, the furthest that a wrist is moved.
         fade_seconds: time in which a correction grows before a contact and dies after it.
         smoothing_seconds: standard deviation of the Gaussian that smooths corrections in time.
-        start_depth: m that a palm may lie inside an object in the first frame (`sim.clearance`); 0 allows any depth.
+        start_depth: m that palms and forearms may lie inside an object in the first frame (`sim.clearance`); 0 allows
+            any depth.
     """
 
     passes: int = 4

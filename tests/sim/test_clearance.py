@@ -1,4 +1,4 @@
-"""A palm that something thin goes through in the first frame is put beside it."""
+"""What a palm or a forearm is deep inside of in the first frame, it is put beside."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sim.contact_fit import ContactFitConfig, fit_contacts
 from sim.geometry import Primitive
 from sim.motion import Motion, MotionObject
 from sim.retarget import RetargetConfig, retarget
-from sim.scene import Scene, SceneConfig, build_scene
+from sim.scene import Scene, SceneConfig, build_scene, motion_to_qpos
 from sim.skeleton import JOINT_INDEX
 
 FRAMES, HELD = 40, 12
@@ -70,6 +70,26 @@ def test_physics_no_longer_throws_the_object_away(pierced: Motion) -> None:
         return seen
 
     assert fastest(0.015) < 1.0 < fastest(0.0)
+
+
+def test_a_forearm_leaves_the_ball_that_it_begins_in(
+    standing: Callable[..., Motion], resting: Callable[..., MotionObject]
+) -> None:
+    """A ball 25 mm deep over the middle of the forearm: the arm gives way down until no part is over 15 mm deep."""
+    joints = standing(2).joint_positions_w[0]
+    middle = 0.4 * joints[JOINT_INDEX["left_elbow"]] + 0.6 * joints[LEFT]
+    radius = next(g for g in scene_of(standing(2)).geoms if g.joint == JOINT_INDEX["left_elbow"]).size[0]
+    above = middle + np.array([0.0, 0.0, radius + 0.11 - 0.025])
+    motion = standing(FRAMES, objects=(resting(Primitive("sphere", (0.11,)), tuple(above), FRAMES, mass=0.4),))
+    scene = scene_of(motion)
+    cleared = clear_start(fit_contacts(motion, scene, ContactFitConfig()), scene, ContactFitConfig()).motion
+    assert cleared.joint_positions_w[0, LEFT, 2] < motion.joint_positions_w[0, LEFT, 2] - 0.010
+    data = mujoco.MjData(scene.model)
+    data.qpos[:] = motion_to_qpos(cleared, scene)[0]
+    mujoco.mj_forward(scene.model, data)
+    arms = [scene.model.body(f"left_{part}").id for part in ("elbow", "wrist")]
+    depths = [-c.dist for c in data.contact if any(scene.model.geom_bodyid[g] in arms for g in c.geom)]
+    assert all(depth <= 0.015 for depth in depths)
 
 
 def test_the_report_tells_the_gap_after_it(pierced: Motion) -> None:

@@ -126,6 +126,8 @@ def preprocess(
     folder = session.folder / "frames"
     if session.video_path is not None:
         extract_frames(session.video_path, folder, frames)
+    if session.video.is_variable_rate:
+        work.notes.append(f"video: its frames last unequally; each counts as 1/{session.video.fps:.4g} s")
     images = Images(folder, frames)
     cut = annotations.cut(frames.start, frames.stop)
     if cut.is_empty:

@@ -70,7 +70,7 @@ class BodyFit:
         motion: the body's motion without objects; the first pelvis over the origin unless the camera was kept.
         camera: in the motion's world.
         observed: bool [T], frames with a person; the others are interpolated.
-        standing: bool [T, 6], soles (`body_points.SOLE_NAMES`) that were held to the floor.
+        standing: bool [T, 6], soles (`recon.body.points.SOLE_NAMES`) that were held to the floor.
         pixel_error: [T] px, median distance of the landmarks to their image; NaN where nobody was seen.
         costs: the final cost by term.
     """

@@ -45,17 +45,13 @@ class Segmenter(Protocol):
 
     source: str
 
-    def __call__(
-        self, images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None,
-        other: np.ndarray | None = None,
-    ) -> MaskTrack:  # fmt: skip
+    def __call__(self, images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None) -> MaskTrack:
         """Segment what the clicks point at.
 
         Args:
             images: T images [H, W, 3] uint8 RGB.
             clicks: on one target, frames counted within `images`; at least one positive unless there is a prior.
             prior: a detector's own mask of the target (the person's, for the person).
-            other: [T, H, W] bool, where something else is known to be in front.
 
         Raises:
             AnnotationError: no positive click and no prior, or a click outside of the clip or the image.
@@ -96,12 +92,9 @@ class GrabCutFlow:
     def __init__(self, config: GrabCutConfig | None = None) -> None:
         self.config = config or GrabCutConfig()
 
-    def __call__(
-        self, images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None,
-        other: np.ndarray | None = None,
-    ) -> MaskTrack:  # fmt: skip
+    def __call__(self, images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None) -> MaskTrack:
         check_clicks(images, clicks, prior)
-        clip = _Clip.shrunk(images, prior, other, self.config.long_side)
+        clip = _Clip.shrunk(images, prior, self.config.long_side)
         scale = np.array(clip.images[0].shape[1::-1]) / images[0].shape[1::-1]
         seeds = self._seeds(clip, clicks, scale)
         masks: list[np.ndarray | None] = [None] * len(images)
@@ -122,8 +115,6 @@ class GrabCutFlow:
             if mask is not None and confidence[frame] > 0:
                 large = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
                 result[frame] = np.asarray(large) > 0.5
-        if other is not None:
-            result &= ~other
         confidence[~result.any((1, 2))] = 0.0
         return MaskTrack(result, confidence, self.source + (" + detector's mask" if prior else ""))
 
@@ -191,8 +182,6 @@ class GrabCutFlow:
             # a thin target has no pixel that far inside: its middle is sure then
             labels[(inner > min(band, 0.6 * float(inner.max()))) & (not everywhere)] = cv2.GC_FGD
         labels[sure == 1], labels[sure == 2] = cv2.GC_FGD, cv2.GC_BGD
-        if clip.others is not None:
-            labels[clip.others[frame]] = cv2.GC_BGD
         inside = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
         if not inside.any() or inside.all():
             return inside
@@ -207,20 +196,19 @@ class GrabCutFlow:
             confidence[seed] = 0.0
             return
         look = _histogram(clip.images[seed], start)
-        shape, seen_at = start, seed  # `shape` keeps what something else hides
+        shape, seen_at = start, seed
         for frame in reach:
             guesses = [clip.carried(shape, seen_at, frame), self._matched(clip, shape, seen_at, frame)]
-            alike = [_likeness(look, clip.images[frame], guess & ~clip.hidden(frame)) for guess, _ in guesses]
+            alike = [_likeness(look, clip.images[frame], guess) for guess, _ in guesses]
             carried, agreement = guesses[1 if alike[1] > alike[0] + 0.05 else 0]
             fitted = _largest(self._refit(clip, frame, carried, np.zeros(clip.shape, np.uint8)), carried)
-            whole = fitted | (carried & clip.hidden(frame))
-            growth, step = (max(whole.sum(), 1) / max(mask.sum(), 1) for mask in (start, shape))
+            growth, step = (max(fitted.sum(), 1) / max(mask.sum(), 1) for mask in (start, shape))
             trust = min(1.0, 2 * _likeness(look, clip.images[frame], fitted)) * np.exp(-abs(np.log(step)))
             trust *= 1.0 if clip.prior_says(frame) else agreement
             steady = 1 / self.config.max_growth < growth < self.config.max_growth and fitted.any()
             if trust >= self.config.min_confidence and steady:
                 masks[frame], confidence[frame] = fitted, trust
-                shape, seen_at = whole, frame
+                shape, seen_at = fitted, frame
 
     def _matched(self, clip: _Clip, shape: np.ndarray, start: int, end: int) -> tuple[np.ndarray, float]:
         """The shape where its picture fits best in another frame, for motions too fast for flow; and how well, 0..1."""
@@ -228,7 +216,7 @@ class GrabCutFlow:
         reach = self.config.reach * max(1, abs(end - start)) + max(width, height) // 2
         left, top = max(0, x - reach), max(0, y - reach)
         part = clip.images[end][top : y + height + reach, left : x + width + reach]
-        weight = (shape & ~clip.hidden(start))[y : y + height, x : x + width].astype(np.float32)
+        weight = shape[y : y + height, x : x + width].astype(np.float32)
         if weight.sum() < 10:
             return shape, 0.0
         patch = clip.images[start][y : y + height, x : x + width].astype(np.float32)
@@ -241,16 +229,15 @@ class GrabCutFlow:
 
 @dataclass(frozen=True, eq=False)
 class _Clip:
-    """The clip shrunk: RGB and gray images, the detector's masks, what is in front."""
+    """The clip shrunk: RGB and gray images, the detector's masks."""
 
     images: list[np.ndarray]
     gray: list[np.ndarray]
     priors: list[np.ndarray | None]
-    others: list[np.ndarray] | None
     flow: Any
 
     @staticmethod
-    def shrunk(images: Sequence[np.ndarray], prior: Prior | None, other: np.ndarray | None, long_side: int) -> _Clip:
+    def shrunk(images: Sequence[np.ndarray], prior: Prior | None, long_side: int) -> _Clip:
         height, width = images[0].shape[:2]
         scale = min(1.0, long_side / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -264,7 +251,6 @@ class _Clip:
             rgb,
             [np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in rgb],
             [None if p is None else small(p) for p in priors],
-            None if other is None else [small(o.astype(np.uint8) * 255) > 127 for o in other],
             cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM),
         )
 
@@ -275,30 +261,18 @@ class _Clip:
     def prior_says(self, frame: int) -> bool:
         return self.priors[frame] is not None
 
-    def hidden(self, frame: int) -> np.ndarray:
-        """[h, w] bool, where something else is in front."""
-        return np.zeros(self.shape, bool) if self.others is None else self.others[frame]
-
     def carried(self, mask: np.ndarray, start: int, end: int) -> tuple[np.ndarray, float]:
-        """A mask moved along the flow from one frame to another, and the share of it that flows back to itself.
-
-        What is hidden of it has no flow of its own and moves as the rest does.
-        """
+        """A mask moved along the flow from one frame to another, and the share of it that flows back to itself."""
         back = self.flow.calc(self.gray[end], self.gray[start], None)
         there = self.flow.calc(self.gray[start], self.gray[end], None)
         height, width = self.shape
         x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
         source = (x + back[..., 0], y + back[..., 1])
-        seen = mask & ~self.hidden(start)
-        moved = np.asarray(cv2.remap(seen.astype(np.float32), *source, cv2.INTER_LINEAR)) > 0.5
+        moved = np.asarray(cv2.remap(mask.astype(np.float32), *source, cv2.INTER_LINEAR)) > 0.5
         returned = np.asarray(cv2.remap(there, *source, cv2.INTER_LINEAR)) + back
         gap = np.linalg.norm(returned, axis=-1)[moved]
         length = np.linalg.norm(back, axis=-1)[moved]
         agreement = float((gap < 1.0 + 0.1 * length).mean()) if gap.size else 0.0
-        if seen.any() and (mask & ~seen).any():
-            dx, dy = np.median(there[seen], axis=0)
-            rest = (mask & ~seen).astype(np.float32)
-            moved |= np.asarray(cv2.warpAffine(rest, np.array([[1.0, 0, dx], [0, 1.0, dy]]), (width, height))) > 0.5
         return moved, agreement
 
 

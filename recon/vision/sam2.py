@@ -27,10 +27,7 @@ class Sam2:
         self._model, self._processor, self._device = model.network, model.processor, device
         self.source = f"sam2 {model.name}"
 
-    def __call__(
-        self, images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None,
-        other: np.ndarray | None = None,
-    ) -> MaskTrack:  # fmt: skip
+    def __call__(self, images: Sequence[np.ndarray], clicks: Sequence[Click], prior: Prior | None = None) -> MaskTrack:
         import torch
 
         check_clicks(images, clicks)
@@ -58,7 +55,4 @@ class Sam2:
                     result[found.frame_idx] = mask
                     share = 1 / (1 + np.exp(-np.clip(logit[mask], 0, 30)))
                     confidence[found.frame_idx] = float(share.mean()) if mask.any() else 0.0
-        if other is not None:
-            result &= ~other
-            confidence[~result.any((1, 2))] = 0.0
         return MaskTrack(result, confidence, self.source)

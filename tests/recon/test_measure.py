@@ -155,7 +155,9 @@ def test_without_image_points_the_outline_at_that_depth_tells_the_size(
 
 
 def test_a_touch_tells_the_size_without_any_depth(session: Session, points: Annotations) -> None:
+    vars(session)["video"] = dataclasses.replace(session.video, is_variable_rate=True)
     found = preprocess(session, points, AUTO)
+    assert "video: its frames last unequally; each counts as 1/30 s" in found.notes
     assert found.annotations.object_scale == pytest.approx(1 / TOO_SMALL, rel=0.15)
     assert found.annotations.image_points.depths is None
     assert "the body where it touches the object" in found.sources["object scale"]

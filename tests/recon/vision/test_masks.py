@@ -43,15 +43,6 @@ def test_one_click_finds_the_square_in_every_frame(square_clip: Callable[..., An
     np.testing.assert_array_equal(again.masks, track.masks)
 
 
-def test_what_is_in_front_belongs_to_nobody(square_clip: Callable[..., Any]) -> None:
-    clip = square_clip(PATH, post=(70, 82))
-    post = np.zeros(clip.masks.shape, bool)
-    post[:, :, 70:82] = True
-    track = GrabCutFlow()(clip.images, [_click(0)], other=post)
-    assert not (track.masks & post).any()
-    assert _overlap(track.masks, clip.masks).mean() > 0.8
-
-
 def test_a_target_that_leaves_is_lost_and_said_so(square_clip: Callable[..., Any]) -> None:
     clip = square_clip(np.vstack((PATH[:8], np.full((6, 2), 400.0))))
     track = GrabCutFlow()(clip.images, [_click(2)])

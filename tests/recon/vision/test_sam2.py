@@ -36,11 +36,8 @@ def test_sam2_runs_from_a_local_folder(square_clip: Callable[..., Any], tmp_path
         target_size=64,
     ).save_pretrained(tmp_path)
     clip = square_clip(PATH)
-    other = np.zeros(clip.masks.shape, bool)
-    other[:, :20] = True
-    track = Sam2(tmp_path)(clip.images, CLICKS, other=other)
+    track = Sam2(tmp_path)(clip.images, CLICKS)
     assert track.masks.shape == clip.masks.shape
-    assert not (track.masks & other).any()
     assert ((track.confidence > 0) == track.masks.any((1, 2))).all()
     assert track.source == f"sam2 {tmp_path.name}"
     with pytest.raises(ReconstructionError, match="holds no model for SAM 2"):

@@ -194,7 +194,7 @@ def _check(ledger: Ledger, step: Step) -> None:
     if action.needs and action.needs not in kind.tags and "generic" not in kind.tags:
         fitting = [k.name for k in lexicon().kinds.values() if action.needs in k.tags]
         raise PlanError(f"'{step.verb}' is not done with a {kind.name}, but with: {', '.join(fitting)}")
-    if ledger.mass_kg > action.mass_kg:
+    if ledger.mass_kg > action.mass_kg and step.whole:
         raise PlanError(
             f"'{step.verb}' cannot be done to a {kind.name} of about {ledger.mass_kg:.0f} kg "
             f"(at most {action.mass_kg:g} kg)"

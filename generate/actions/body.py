@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from generate.actions.ledger import WALKING, Ledger, Script, along, body_parts
 from generate.language.steps import Step
@@ -49,9 +50,15 @@ def posture(ledger: Ledger, step: Step) -> None:
 
 def about(ledger: Ledger, step: Step) -> None:
     """The person turns around."""
-    if ledger.open:
-        raise PlanError("turning around with the object in the hands is not planned; walk with it to the left or right")
-    ledger.turned = not ledger.turned
+    if ledger.seated or (ledger.open and not ledger.raised):
+        raise PlanError(f"'{step.verb}' with the object in contact is planned only once it is lifted")
+    if not ledger.open:
+        ledger.turned = not ledger.turned
+        return
+    angle = step.radians or (math.pi / 2 if step.leftward or step.spin else math.pi)
+    if angle > 2 * math.pi:
+        raise PlanError(f"'{step.verb}' with the object in the hands goes once around at most")
+    ledger.turn_with(angle * (-1.0 if step.leftward < 0.0 or step.spin < 0 else 1.0))
 
 
 def wait(ledger: Ledger, step: Step) -> None:

@@ -63,8 +63,8 @@ def _put(ledger: Ledger, step: Step, metres: float) -> None:
         asked = step.forward or step.leftward
         step = step if asked else dataclasses.replace(step, forward=1.0 if goal > ledger.support_m else -1.0)
     if step.home and moved and not (step.forward or step.leftward):
-        back = {name: -round(ledger.position[name], 6) for name in ("forward", "leftward")}
-        ledger.shift(WALKING, **back)
+        forward, leftward = ledger.displaced
+        ledger.shift(WALKING, forward=-forward, leftward=-leftward)
     elif step.forward or step.leftward or (step.metres and not step.upward) or metres:
         ledger.shift(WALKING, **along(step, metres or 0.5))
     ledger.set_down(goal)
@@ -126,8 +126,8 @@ def carry(ledger: Ledger, step: Step) -> None:
     if step.home and not step.forward and not step.leftward:
         ledger.shift(
             WALKING,
-            forward=-round(ledger.position["forward"], 6) or -1.5,
-            leftward=-round(ledger.position["leftward"], 6),
+            forward=-ledger.displaced[0] or -1.5,
+            leftward=-ledger.displaced[1],
         )
     else:
         ledger.shift(WALKING, **along(step, 1.5))
@@ -155,7 +155,7 @@ def relocate(ledger: Ledger, step: Step) -> None:
     if step.home and not any(ledger.position.values()):
         step = dataclasses.replace(step, forward=-1.0, home=None)
     if not (step.forward or step.leftward or step.home):  # on in the direction in which it was going
-        step = dataclasses.replace(step, forward=ledger.position["forward"], leftward=ledger.position["leftward"])
+        step = dataclasses.replace(step, forward=ledger.displaced[0], leftward=ledger.displaced[1])
     if ledger.raised or (step.upward < 0.0 and not ledger.touched):
         if step.upward < 0.0:
             return place(ledger, step)

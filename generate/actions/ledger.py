@@ -42,7 +42,8 @@ class Ledger:
         kind, size_m: what is acted on, and how large it is (x, y, z).
         phases, contacts: in order. open: contacts that last. state, side, away: of the plan.
         start_m, height_m: of the object's underside above the floor, at first and now. support_m: of what it stands on.
-        position: forward, leftward, turn and tilt so far. seated: the body rests on the object.
+        position: forward, leftward, turn and tilt so far.
+        heading: rad by which the person has turned with it. seated: the body rests on the object.
         near: the person stands at the object. turned: with the back to it. flying: thrown, and not landed.
     """
 
@@ -59,7 +60,7 @@ class Ledger:
         self.away = self.near = self.turned = self.seated = self.flying = self.touched = False
         self.start_m = self.height_m = self.support_m = 0.0
         self.position = {"forward": 0.0, "leftward": 0.0, "turn": 0.0, "tilt": 0.0}
-        self.speed = 1.0
+        self.speed, self.heading = 1.0, 0.0
         self.following: Step | None = None
 
     # State ------------------------------------------------------------------------------------------------------
@@ -144,14 +145,30 @@ class Ledger:
     # Writing ----------------------------------------------------------------------------------------------------
 
     def phase(self, kind: PhaseKind, seconds: float, *, ballistic: bool = False, **moves: float) -> None:
-        """Append a phase; the object moves by `moves` (see `Phase`)."""
+        """Append a phase; the object moves by `moves` (see `Phase`), forward being where the person faces now."""
         factor = 1.0 if ballistic else self.speed
+        if self.heading and ("forward" in moves or "leftward" in moves):
+            moves["forward"], moves["leftward"] = _rotated(
+                moves.get("forward", 0.0), moves.get("leftward", 0.0), self.heading
+            )
         self.phases.append(Phase(kind, round(seconds * factor, 3), ballistic=ballistic, **moves))
         self.height_m += moves.get("upward", 0.0)
         for name in self.position:
             self.position[name] += moves.get(name, 0.0)
         if moves.get("upward", 0.0) < 0.0 and self.height_m < -1e-6:
             raise PlanError("the object would be pushed into the floor")
+
+    @property
+    def displaced(self) -> tuple[float, float]:
+        """How far the object is from where it began, (forward, leftward) of where the person faces now."""
+        return _rotated(self.position["forward"], self.position["leftward"], -self.heading)
+
+    def turn_with(self, angle: float) -> None:
+        """The person turns on the spot, rad, and the object with them, around them."""
+        reach = 0.4 + self.size_m[0] / 2
+        aside = {"forward": round(reach * (math.cos(angle) - 1.0), 6), "leftward": round(reach * math.sin(angle), 6)}
+        self.phase("move", max(0.8, abs(angle)), ballistic=False, turn=round(angle, 9), **aside)
+        self.heading += angle
 
     def shift(self, pace: float, **moves: float) -> None:
         """A move whose duration follows from its distance, m, at a pace, m/s."""
@@ -280,6 +297,11 @@ class Ledger:
 
 Script = Callable[[Ledger, Step], None]
 """Writes what one step comes to."""
+
+
+def _rotated(forward: float, leftward: float, angle: float) -> tuple[float, float]:
+    cos, sin = math.cos(angle), math.sin(angle)
+    return round(cos * forward - sin * leftward, 6) + 0.0, round(sin * forward + cos * leftward, 6) + 0.0
 
 
 def body_parts(bodies: Iterable[Body]) -> tuple[BodyPart, ...]:

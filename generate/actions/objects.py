@@ -29,7 +29,7 @@ def shove(ledger: Ledger, step: Step) -> None:
     if step.cycle == "around":
         raise PlanError(f"'{step.verb}' in circles is not planned")
     if step.home and not (step.forward or step.leftward):
-        back = {name: -round(ledger.position[name], 6) or 0.0 for name in ("forward", "leftward")}
+        back = {"forward": -ledger.displaced[0] or 0.0, "leftward": -ledger.displaced[1] or 0.0}
         there = back if any(back.values()) else {"forward": -abs(there["forward"]), "leftward": 0.0}
     if step.cycle == "leftward":
         there = {"forward": 0.0, "leftward": there["forward"] or there["leftward"]}

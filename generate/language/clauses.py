@@ -46,6 +46,8 @@ def parse(text: str, words: Lexicon, name: str = "") -> list[Clause]:
     """
     chunks = Chunker(tokenise(text, words), words, name).read()
     verbs = [i for i, (tag, _) in enumerate(chunks) if tag in ("verb", "while verb")]
+    if not verbs and any(tag == "phrase" and value[0] == "using" for tag, value in chunks):
+        raise PlanError("'use' alone says nothing of what is done; name the action, as in 'uses both hands to lift it'")
     if not verbs:
         raise PlanError(f"there is no verb in the sentence; actions: {', '.join(words.actions)}")
     before: Sequence[Chunk] = chunks[: verbs[0]]

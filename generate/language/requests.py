@@ -84,6 +84,9 @@ class Request:
             raise PlanError(_TWO.format(self.clause.nouns[0].text, self.clause.nouns[1].text))
         phrases = [pair for pair in self.clause.phrases if pair[1] not in objects]
         self._facing_away(phrases)
+        hands = {preposition for preposition, noun in phrases if noun.role != "part" and noun.body == "hand"}
+        if "from" in hands and self.action.script in ("throw", "relocate", "carry"):
+            self.action = self.topic.words.actions["pass"]  # "tosses it from the left hand to the right hand"
         for preposition, noun in phrases:
             self._phrase(preposition, noun)
         for name, value in self.clause.slots:
@@ -124,7 +127,7 @@ class Request:
                 f"a {kind.name} has no {noun.text}; it has {', '.join(sorted(kind.parts) or ['top, sides, underside'])}"
             )
         self._put("region", name)
-        if noun.count == 1 and name == "edges":
+        if noun.count == 1 and name in ("edges", "sides"):
             self._put("whole", False)
         if noun.side:
             self._put("side", noun.side)

@@ -10,6 +10,7 @@ import random
 
 import pytest
 
+from benchmarks.planner_coverage import read
 from generate.language.lexicon import lexicon
 from generate.plan import InteractionPlan, plan_from_json
 from generate.planner import GrammarPlanner
@@ -139,6 +140,50 @@ def test_posture_sides_and_instruments() -> None:
     assert touched(plan("a person lifts the suitcase")) == {("right_hand", "handle")}
     wiped = plan("a person wipes the table with the left hand")
     assert [(c.body_part, c.region, c.slides) for c in wiped.contacts] == [("left_hand", "top", True)]
+
+
+def test_the_person_turns_with_the_object_and_goes_on_from_there() -> None:
+    """A quarter to the left and 2 m on: to the left of where the person faced at first."""
+    planned = plan("a person lifts the box, turns to the left, walks 2 m and puts it down")
+    turn = next(phase for phase in planned.phases if phase.turn)
+    assert turn.turn == pytest.approx(math.pi / 2)
+    assert turn.leftward > 0.0
+    assert turn.leftward == pytest.approx(-turn.forward)  # around the person, who stands behind it
+    walked = planned.phases[planned.phases.index(turn) + 1]
+    assert (walked.forward, walked.leftward) == (pytest.approx(0.0, abs=1e-6), pytest.approx(2.0))
+
+
+def test_put_back_is_where_it_was() -> None:
+    for way in ("walks 1 m to the left", "turns to the right and walks 2 m"):
+        planned = plan(f"a person lifts the box, {way} and puts it back")
+        assert total(planned, "forward") == pytest.approx(0.0, abs=1e-5)
+        assert total(planned, "leftward") == pytest.approx(0.0, abs=1e-5)
+        assert total(planned, "upward") == pytest.approx(0.0, abs=1e-5)
+
+
+def test_one_side_is_tilted_not_lifted() -> None:
+    tilted = plan("a person lifts one side of the sofa")
+    assert total(tilted, "tilt") > 0.0
+    assert total(tilted, "upward") == 0.0
+
+
+@pytest.mark.parametrize("begin", range(0, 333, 111))
+def test_every_plan_keeps_to_the_ledger(begin: int) -> None:
+    """What rises is held on to, nobody walks while touching, hands come by a reach, no contact overlaps itself."""
+    for row in read("written")[begin : begin + 111]:
+        planned = plan(row["text"])
+        for i, phase in enumerate(planned.phases):
+            touching = planned.touching(i)
+            if phase.upward > 0.0 and not phase.ballistic:
+                assert any(contact.grasped for contact in touching), row["text"]
+            assert not (touching and phase.kind in ("approach", "retreat")), row["text"]
+            assert not (phase.ballistic and any(contact.first < i for contact in touching)), row["text"]
+        reaches = {i for i, phase in enumerate(planned.phases) if phase.kind == "reach"}
+        begun = {contact.first for contact in planned.contacts if contact.body_part.endswith("hand")}
+        assert begun <= reaches | {0} or planned.action in ("play", "ride"), row["text"]
+        for part in {contact.body_part for contact in planned.contacts}:
+            mine = sorted((c.first, c.last) for c in planned.contacts if c.body_part == part)
+            assert all(a[1] < b[0] for a, b in itertools.pairwise(mine)), row["text"]
 
 
 # Laws

@@ -2,6 +2,7 @@
 
     python -m benchmarks.affordance          # tables: AUC and SIM per object and action, weights left out by object
     python -m benchmarks.affordance --fit    # and the weights fitted to all, for HandWeights
+    python -m benchmarks.affordance --touching 0.03 --positive 0.25    # other notions of touched
 
 Contact map of a clip: for each place of the surface the share of the frames labelled as contact in which it lies
 within 2 cm of the hand's shapes (full hands; a hand that floats by up to 6 cm is taken to touch with what is nearest),
@@ -36,25 +37,22 @@ from sim.motion import Motion
 from sim.objects import Shape, load_geometry
 from sim.skeleton import JOINT_NAMES, SIDES
 
-TOUCHING, FLOATING, EVERY = 0.02, 0.06, 2
-POSITIVE = 0.1
+FLOATING, EVERY = 0.06, 2
 RIDGE = 0.01
 SIDED = ("near", "own_side")
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Something to foretell: an object, an action, what was touched [N], and the terms [N, K] by which to tell."""
+    """Something to foretell: an object, an action, how much was touched [N], which places are positive [N], and the
+    terms [N, K] by which to tell."""
 
     object: str
     action: str
     contact: np.ndarray
     terms: np.ndarray
     surface: SurfacePoints
-
-    @property
-    def positive(self) -> np.ndarray:
-        return self.contact >= POSITIVE * self.contact.max()
+    positive: np.ndarray
 
 
 def hand_surface(motion: Motion, side: str) -> np.ndarray:
@@ -71,19 +69,19 @@ def hand_surface(motion: Motion, side: str) -> np.ndarray:
     return np.concatenate(parts, 1)
 
 
-def contact_map(motion: Motion, points_b: np.ndarray) -> np.ndarray:
+def contact_map(motion: Motion, points_b: np.ndarray, touching: float) -> np.ndarray:
     """[2, N] 0..1, by the left and by the right hand; see the module's docstring."""
-    item, touching = motion.objects[0], hand_contact(motion)
+    item, labelled = motion.objects[0], hand_contact(motion)
     maps = []
     for i, side in enumerate(SIDES):
-        frames = np.flatnonzero(touching[:, i])[::EVERY]
+        frames = np.flatnonzero(labelled[:, i])[::EVERY]
         hand_w = hand_surface(motion, side)[frames]
         hand_b = rotations.rotate_inverse(item.rotation_w[frames, None], hand_w - item.position_w[frames, None])
         counts, used = np.zeros(len(points_b)), 0
         for hand in hand_b:
-            distance = cKDTree(hand).query(points_b, distance_upper_bound=FLOATING + TOUCHING)[0]
+            distance = cKDTree(hand).query(points_b, distance_upper_bound=FLOATING + touching)[0]
             if distance.min() < FLOATING:
-                counts, used = counts + (distance < distance.min() + TOUCHING), used + 1
+                counts, used = counts + (distance < distance.min() + touching), used + 1
         maps.append(counts / max(used, 1))
     return np.array(maps)
 
@@ -96,8 +94,15 @@ def facing_of(motion: Motion, up_b: np.ndarray) -> np.ndarray:
     return np.asarray(level / np.linalg.norm(level))
 
 
-def read_rows(entries: Sequence[Entry], config: AffordanceConfig) -> tuple[list[Row], list[Row]]:
+def read_rows(
+    entries: Sequence[Entry], config: AffordanceConfig, touching: float, positive: float
+) -> tuple[list[Row], list[Row]]:
     """One row for each object and action, and one for each hand of each clip, with the place of the person known."""
+
+    def row(name: str, action: str, contact: np.ndarray, facing: np.ndarray | None = None, sign: float = 1.0) -> Row:
+        terms = term_table(surfaces[name], action, config, facing, sign)
+        return Row(name, action, contact, terms, surfaces[name], contact >= positive * contact.max())
+
     surfaces: dict[str, SurfacePoints] = {}
     maps: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
     singles = []
@@ -110,17 +115,13 @@ def read_rows(entries: Sequence[Entry], config: AffordanceConfig) -> tuple[list[
             up_b = rotations.rotate_inverse(motion.objects[0].rotation_w[0], np.array([0.0, 0.0, 1.0]))
             surfaces[name] = SurfacePoints.of(Shape.of(geometry), count=config.points, up_b=up_b)
         surface = surfaces[name]
-        touched = contact_map(motion, surface.points_b)
+        touched = contact_map(motion, surface.points_b, touching)
         maps[name, action].append(touched.max(0))
         facing = facing_of(motion, surface.up_b)
         for hand, sign in zip(touched, (1.0, -1.0), strict=True):
             if hand.any():
-                singles.append(Row(name, action, hand, term_table(surface, action, config, facing, sign), surface))
-    rows = [
-        Row(name, action, np.mean(found, 0), term_table(surfaces[name], action, config, None), surfaces[name])
-        for (name, action), found in maps.items()
-    ]
-    return rows, singles
+                singles.append(row(name, action, hand, facing, sign))
+    return [row(*key, np.mean(found, 0)) for key, found in maps.items()], singles
 
 
 def term_table(
@@ -213,10 +214,15 @@ def without(rows: Sequence[Row], dropped: Sequence[int]) -> list[Row]:
     return [replace(row, terms=np.delete(row.terms, dropped, axis=1)) for row in rows]
 
 
-def main(fit_all: Annotated[bool, tyro.conf.arg(name="fit")] = False, points: int = 2000) -> None:
+def main(
+    fit_all: Annotated[bool, tyro.conf.arg(name="fit")] = False,
+    points: int = 2000,
+    touching: float = 0.02,
+    positive: float = 0.1,
+) -> None:
     """Print the tables."""
     entries = [e for e in read_manifest(data_folder() / "bench80.json").entries if e.object and "omomo" in str(e.clip)]
-    rows, singles = read_rows(entries, AffordanceConfig(points=points))
+    rows, singles = read_rows(entries, AffordanceConfig(points=points), touching, positive)
     print("Object and action, all clips together:\n\n" + present(rows, False))
     print("\nEach hand of each clip, from where the person stands:\n\n" + present(singles, True))
     print()

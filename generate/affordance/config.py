@@ -12,10 +12,11 @@ Purpose = Literal["load", "shove", "tilt", "settle", "tread", "touch"]
 person's weight, sitting, lying or leaning; tread: feet stand on it; touch: anything else."""
 
 _VERBS: dict[Purpose, str] = {
-    "load": "lift, raise, carry, hold, pick, take, grab, grasp, heave, hoist, lower, put, place, set, drop, throw, toss, "
-    "catch, bring, move, pass, hug, squeeze, shake, wave, swing, curl, balance, drink, pour, read, inspect, photograph, "
-    "release",
-    "shove": "push, pull, drag, shove, slide, tow, tug, haul, press, roll, kick, nudge, open, close, turn, rotate, spin",
+    "load": "lift, raise, carry, hold, pick, take, grab, grasp, heave, hoist, lower, put, place, set, drop, throw, "
+    "toss, catch, bring, move, pass, hug, squeeze, shake, wave, swing, curl, balance, drink, pour, read, inspect, "
+    "photograph, release",
+    "shove": "push, pull, drag, shove, slide, tow, tug, haul, press, roll, kick, nudge, open, close, turn, rotate, "
+    "spin",
     "tilt": "tip, tilt, flip, topple, overturn, rock",
     "settle": "sit, lie, lay, lean, rest, kneel, recline, straddle, ride, mount, stand up",
     "tread": "step, stand, climb, tread, jump, stomp, hop",

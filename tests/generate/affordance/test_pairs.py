@@ -57,6 +57,12 @@ def test_quality_is_symmetric_and_as_computed_by_hand(crate: SurfacePoints) -> N
     assert pair_quality(around, "load", CONFIG)[i, j] == pytest.approx(by_hand, abs=1e-5)
 
 
+def test_heat_draws_both_hands(crate: SurfacePoints) -> None:
+    low = crate.points_b[:, 2] < -0.05
+    pairs = palm_pairs(crate, "carry", heat=np.where(low, 1.0, 0.01), count=2, config=CONFIG)
+    assert pairs.points_b[..., 2].max() < -0.05
+
+
 def test_no_two_hands_on_a_marble() -> None:
     marble = SurfacePoints.of(Shape.of(Primitive("sphere", (0.01,))), count=200)
     with pytest.raises(AssetError, match="two hands find no place for 'carry'"):

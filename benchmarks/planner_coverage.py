@@ -5,7 +5,7 @@
 
 In `benchmarks/sentences`, `written.json` (many actions and objects) and `held_out.json` (captions of motion capture,
 casual requests) say what each sentence has to come to; `refused.json` holds sentences that no plan is right for. All
-three were written before the lexicon, by its author; nothing was tuned on `held_out.json`.
+three were written before the lexicon, by its author (how far `held_out.json` is still held out: benchmarks/README.md).
 
 An expectation names the action and the object, the parts of the body in contact ("hands": both, "hand": either one,
 "?back": or not), regions, and directions of the object's moves in order; alternatives are separated by "/", "*" is

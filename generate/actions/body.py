@@ -40,10 +40,14 @@ def walk(ledger: Ledger, step: Step) -> None:
 
 
 def posture(ledger: Ledger, step: Step) -> None:
-    """Crouching and rising: part of reaching and of lifting, no phase of its own."""
+    """Crouching and rising: part of reaching and of lifting; what is held comes up with the person."""
     rises = step.verb.startswith(("stand", "ris", "rose", "get", "got", "straight"))
     if ledger.seated and rises:
         stand_up(ledger, step)
+    elif rises and ledger.held and not ledger.raised:
+        if "armrests" in {contact.region for contact in ledger.open.values()}:
+            raise PlanError(f"'{step.verb}': say first that the person sits, as in 'stands up from the chair'")
+        ledger.raise_to(ledger.carried_m)  # "crouches, grabs it and stands up"
     elif step.led_by:
         ledger.approach()
 

@@ -83,7 +83,8 @@ class Ledger:
     @property
     def portable(self) -> bool:
         """Whether one finds it in somebody's hands, as one finds a bottle there, but not a chair."""
-        return self.mass_kg <= 12.0 and self.longest_m <= 1.5 and not {"seat", "bed"} & self.kind.tags
+        rolls = "wheels" in self.kind.tags and "handle" in self.kind.parts
+        return self.mass_kg <= 12.0 and self.longest_m <= 1.5 and not rolls and not {"seat", "bed"} & self.kind.tags
 
     @property
     def hangs(self) -> bool:

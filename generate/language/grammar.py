@@ -81,7 +81,7 @@ class Chunker:
         if word in ".,":
             self.expecting = True
             return ("stop" if word == "." else "comma"), word, i + 1
-        if word in _JOINS or (word == "to" and self._is_verb(i + 1, ("base",)) and not self.noun(i + 1)):
+        if word in _JOINS or (word == "to" and self._is_verb(i + 1, ("base",)) and not self._names(i + 1)):
             self.expecting = True
             return "join", word, i + 1
         if word in ("while", "whilst"):
@@ -92,6 +92,11 @@ class Chunker:
         if self.expecting and self._is_verb(i):
             return self._verb(i)
         return self._modifier(i)
+
+    def _names(self, i: int) -> bool:
+        """Whether a noun phrase stands there; "drink" alone is rather the verb."""
+        found = self.noun(i)
+        return found is not None and found[0].name != "content"
 
     def _is_verb(self, i: int, forms: tuple[Form, ...] = ("base", "s", "ing", "past")) -> bool:
         return any(form in forms for _, form in self.words.verbs.get(self.at(i), ()))

@@ -85,7 +85,7 @@ class Interpreter:
         tool = script == "tool"
         if places and not tool and not (places == {"content"} and script in _WITH_CONTENT):
             return None
-        leads = [n for prep, n in clause.phrases if prep in sense.prepositions and n.role in _OBJECTS]
+        leads = self._leads(clause, sense)
         if sense.body:
             reflexive = any(noun.role == "self" for noun in clause.nouns)
             fits = (len(bodies) == len(direct) > 0 or (reflexive and not direct)) and (
@@ -111,8 +111,12 @@ class Interpreter:
         """The nouns that stand for the object in this sense."""
         if sense.direct:
             return [noun for noun in clause.nouns if noun.role in _OBJECTS]
-        leads = [n for prep, n in clause.phrases if prep in sense.prepositions and n.role in _OBJECTS]
-        return leads[:1]
+        return self._leads(clause, sense)[:1]
+
+    def _leads(self, clause: Clause, sense: Sense) -> list[Noun]:
+        """Objects behind the prepositions of a sense; "using" is as good as "with"."""
+        fitting = sense.prepositions | ({"using"} if "with" in sense.prepositions else set())
+        return [noun for preposition, noun in clause.phrases if preposition in fitting and noun.role in _OBJECTS]
 
     def _step(self, clause: Clause) -> Step:
         sense = self._sense(clause)

@@ -155,7 +155,7 @@ class Request:
         }  # fmt: skip
         role = noun.role
         if role == "part or body":
-            mine = preposition in _INSTRUMENTAL and preposition != "by"
+            mine = preposition in _INSTRUMENTAL - {"by"} or preposition == "in_front_of"
             role = "body" if mine else "part"
             noun = dataclasses.replace(noun, role=role, name=noun.body if mine else noun.name)
         if not readers[role](preposition, noun):

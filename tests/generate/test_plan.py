@@ -49,6 +49,8 @@ def test_json_there_and_back(plan: InteractionPlan) -> None:
         (("phases",), [], "at least one phase"),
         (("state",), "air", "state"),
         (("size_m",), -1.0, "size_m is -1.0"),
+        (("height_m",), -1.0, "height_m is -1.0"),
+        (("phases", 2, "upward"), -0.5, r"phases\[2\] moves the object 0.5 m under the floor"),
         (("action",), " ", "action is empty"),
     ],
 )

@@ -133,10 +133,13 @@ def _together(steps: Sequence[Step]) -> list[Step]:
             one, other = other, one
         kept = next((s for s in (one, other) if s.action.script in _HOLDING | {"lift"}), None)
         if kept is not None and other.action.script == "hold" and one.action.script in _HOLDING | {"lift", "place"}:
-            merged.append(dataclasses.replace(one, meanwhile=False))  # "carries it, keeping it in front"
+            _refuse_unheeded(other, "wait")
+            body = other.body or one.body
+            merged.append(dataclasses.replace(one, body=body, meanwhile=False))  # "carries it, keeping it in front"
             continue
         if one.action.script != "walk" or one.action.name == "approach":
             raise PlanError(f"'{step.verb}' at the same time is not planned; say one after the other with 'then'")
+        _refuse_unheeded(one, "walk")
         carrying = other.action.script in _HOLDING
         if not carrying and other.action.script not in ("bounce", "shove"):
             raise PlanError(f"'{other.verb}' while walking is not planned; say one after the other with 'then'")
@@ -187,10 +190,7 @@ def _times(step: Step) -> list[Step]:
 def _check(ledger: Ledger, step: Step) -> None:
     """What is asked of an action that has no use for it, or of an object that is not made for it."""
     action, kind = step.action, ledger.kind
-    for name in _ASKED:
-        if getattr(step, name) and name not in _HEEDED[action.script]:
-            meant = {"forward": "direction", "leftward": "direction", "upward": "direction"}.get(name, name)
-            raise PlanError(f"'{step.verb}' has no use for a {meant.removesuffix('_m')}; say it with another verb")
+    _refuse_unheeded(step, action.script)
     if action.needs and action.needs not in kind.tags and "generic" not in kind.tags:
         fitting = [k.name for k in lexicon().kinds.values() if action.needs in k.tags]
         raise PlanError(f"'{step.verb}' is not done with a {kind.name}, but with: {', '.join(fitting)}")
@@ -199,6 +199,14 @@ def _check(ledger: Ledger, step: Step) -> None:
             f"'{step.verb}' cannot be done to a {kind.name} of about {ledger.mass_kg:.0f} kg "
             f"(at most {action.mass_kg:g} kg)"
         )
+
+
+def _refuse_unheeded(step: Step, script: str) -> None:
+    """Nothing that a sentence asks for is passed over."""
+    for name in _ASKED:
+        if getattr(step, name) and name not in _HEEDED[script]:
+            meant = {"forward": "direction", "leftward": "direction", "upward": "direction"}.get(name, name)
+            raise PlanError(f"'{step.verb}' has no use for a {meant.removesuffix('_m')}; say it with another verb")
 
 
 def _action(steps: Sequence[Step]) -> str:

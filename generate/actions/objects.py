@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from generate.actions.ledger import GRAVITY, SHOVING, Ledger, Script, along, body_parts, heading
@@ -110,6 +111,9 @@ def strike(ledger: Ledger, step: Step) -> None:
     """A foot, hand or head hits it; what is light moves on by itself."""
     ball = "ball" in ledger.kind.tags
     name = str(step.action.options["part"])
+    if name == "foot":  # who kicks with the leg hits with its foot
+        feet = tuple(dataclasses.replace(body, name="foot") if body.name == "leg" else body for body in step.body)
+        step = dataclasses.replace(step, body=feet)
     default: BodyPart = "head" if name == "head" else "right_foot" if name == "foot" else "right_hand"
     many = step.action.name == "hit" and "type" in ledger.kind.tags
     parts = body_parts(step.body) if step.body else (default,) if not many else ("left_hand", "right_hand")

@@ -22,7 +22,13 @@ def _led_on(step: Step, aim: Step) -> Step:
     """A step that takes over where its aim leads."""
     if step.action.script in ("lift", "grasp", "touch", "rest") and aim.action.script != "walk":
         return aim
-    asked = {name: getattr(aim, name) for name in ("forward", "leftward", "metres") if getattr(aim, name)}
+    kept = ("forward", "leftward", "metres")
+    asked = {name: getattr(aim, name) for name in kept if getattr(aim, name)}
+    bare = dataclasses.replace(Step(aim.action, aim.verb, led_by=aim.led_by, meanwhile=aim.meanwhile), **asked)
+    if dataclasses.replace(aim, speed=1.0) != bare:
+        raise PlanError(
+            f"what '{step.verb}' is done for ('{aim.verb}') asks for more than a direction; say it on its own"
+        )
     return dataclasses.replace(step, **asked)
 
 

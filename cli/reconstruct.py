@@ -38,10 +38,10 @@ class Command:
     """Annotated points, JSON; a session folder may have its own."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Session folder to make; sessions/<name of the video> if left out."""
-    scale: float = 1.0
-    """Multiplies the mesh to metres (0.001 for millimetres), where the points' file is not made yet."""
+    scale: float | None = None
+    """Multiplies the mesh to metres (0.001: it is in millimetres); an object_scale in the points' file goes first."""
     object_name: str = ""
-    """What the object is called; from its file if left out."""
+    """What the object is called in a new session; from its file if left out."""
     config: ReconstructConfig = field(default_factory=ReconstructConfig)
     """Every knob."""
 
@@ -83,15 +83,16 @@ class Command:
         folder = self.video if self.video.is_dir() else self.output or Path("sessions") / self.video.stem
         if self.video.is_dir() or (folder.is_dir() and any(folder.iterdir())):
             session, made = Session.open(folder), False
-            self._check_same_object(session)
+            self._check_same(session)
         else:
             if self.object is None or self.points is None:
                 raise FormatError(f"{self.video}: a new session needs --object MESH and --points points.json")
             mesh, name = read_mesh(self.object), self.object_name or self.object.stem
+            scale = 1.0 if self.scale is None else self.scale
             try:
-                session = Session.create(folder, self.video, mesh, scale=self.scale, object_name=name)
+                session = Session.create(folder, self.video, mesh, scale=scale, object_name=name)
             except AssetError as error:
-                raise AssetError(f"{self.object} (--scale {self.scale:g}): {error}") from error
+                raise AssetError(f"{self.object} (--scale {scale:g}): {error}") from error
             made = True
         if self.points is None:
             return session, None
@@ -103,11 +104,17 @@ class Command:
                 shutil.rmtree(folder)
             raise
 
-    def _check_same_object(self, session: Session) -> None:
-        """Raise FormatError where another mesh than the session's is asked for: its points would mean nothing."""
+    def _check_same(self, session: Session) -> None:
+        """Raise FormatError where another mesh or scale than the session's is asked for: points would mean nothing."""
         from sim.errors import FormatError
         from sim.meshes import read_mesh
 
+        held_scale = session.placement().scale
+        if self.scale is not None and not np.isclose(self.scale, held_scale):
+            raise FormatError(
+                f"{session.folder}: this session was made with --scale {held_scale:g}, not {self.scale:g}; "
+                "leave --scale out, or name a new folder with -o"
+            )
         if self.object is None:
             return
         asked, held = read_mesh(self.object), session.mesh

@@ -116,6 +116,8 @@ def test_another_mesh_is_refused_and_nothing_is_touched(
     before = _contents(push_session)
     assert _run(push_session, filmed_push.points, tmp_path, "--object", str(tmp_path / "other.obj")) == 2
     assert "this session holds another mesh than" in capsys.readouterr().err
+    assert _run(push_session, filmed_push.points, tmp_path, "--scale", "0.001") == 2
+    assert "was made with --scale 1, not 0.001" in capsys.readouterr().err
     assert _contents(push_session) == before
     # a new session with that mesh: the points' vertices lie elsewhere on it, and no half-made folder stays
     assert push_session.video_path is not None

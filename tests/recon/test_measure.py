@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,18 +26,15 @@ from sim.errors import AnnotationError, ReconstructionError, SimulationError
 from sim.geometry import Mesh
 from sim.keypoints import keypoint_offsets, keypoint_positions
 from sim.motion import Motion
-from sim.replay.stage import mesh_of
 
 FRAMES, TOO_SMALL = 6, 0.5
 AUTO = PreprocessConfig(object_scale="auto")
 
 
 @pytest.fixture(scope="module")
-def truth(push_clip: Motion) -> Motion:
-    motion = push_clip.slice(push_clip.num_frames - FRAMES, push_clip.num_frames)
-    mesh = mesh_of(motion.objects[0].geometry)
-    geometry = Mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces))
-    return motion.replace(objects=(dataclasses.replace(motion.objects[0], geometry=geometry),))
+def truth(filmed_push: Any) -> Motion:
+    motion: Motion = filmed_push.truth
+    return motion.slice(motion.num_frames - FRAMES, motion.num_frames)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """What does the 4DHOISolver get back of recorded clips? Known motion, known camera, drawn annotations, measured errors.
 
-    python -m benchmarks.reconstruction_truth --folder FOLDER       # 16 clips, 4 of them in full: ten minutes
+    python -m benchmarks.reconstruction_truth --folder FOLDER       # 16 clips, 4 of them in full: 20 minutes of CPU
     python -m benchmarks.reconstruction_truth --folder FOLDER --clips 80 --full-clips 80 --seeds 0 1 2
 
 Clips are those of bench80.json in the folder that TOUCHSTONE_DATA names (default ../shared/data), at 30 Hz, at most 150

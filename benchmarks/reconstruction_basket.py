@@ -102,7 +102,8 @@ def main(draws: int = 40, seed: int = 0) -> None:
     data = data_folder()
     basket = load_basket(data / "open3dhoi" / "basket", data / "open4dhoi" / "part_kp.json")
     rng = np.random.default_rng(seed)
-    surfaces = tuple(basket.shape.surface_samples(metrics.CHAMFER_POINTS, rng) for _ in range(2))
+    count = metrics.CHAMFER_POINTS
+    surfaces = basket.shape.surface_samples(count, rng), basket.shape.surface_samples(count, rng)
     usual = ClickConfig(wrong_share=0.0)
     settings = {
         "exact": EXACT,

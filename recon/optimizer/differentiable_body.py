@@ -77,7 +77,6 @@ class DifferentiableBody:
     Attributes:
         offsets: [52, 3] m, bones; keypoints_b: [87, 3] m, in the frames of their joints.
         blend: [V, 208], w_vj [x_v, 1] for every joint j; faces: [F, 3].
-        joint_of_vertex: [V], the joint of the greatest weight.
     """
 
     offsets: torch.Tensor
@@ -85,7 +84,6 @@ class DifferentiableBody:
     blend: torch.Tensor
     rest_joints: torch.Tensor
     faces: torch.Tensor
-    joint_of_vertex: torch.Tensor
 
     @staticmethod
     def of(skin: LinearBlendSkin, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> DifferentiableBody:
@@ -102,7 +100,6 @@ class DifferentiableBody:
             tensor(blend.reshape(len(points), -1)),
             tensor(skin.rest_joints),
             torch.as_tensor(np.array(skin.faces), device=device),
-            torch.as_tensor(skin.vertex_joints, device=device),
         )
 
     def joints(self, rotations_b: torch.Tensor, root_w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

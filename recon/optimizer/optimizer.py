@@ -146,15 +146,9 @@ def _prepared(
     if annotations.is_static or item.is_static:
         count = annotations.contacts.active(frames).sum(1) + annotations.image_points.visible.sum(1)
         best = int(count.argmax())
-        item = _with_poses(
-            item, np.tile(item.position_w[best], (frames, 1)), np.tile(item.rotation_w[best], (frames, 1))
-        )
-        item = replace(item, is_static=True)
+        position_w, rotation_w = (np.tile(p[best], (frames, 1)) for p in (item.position_w, item.rotation_w))
+        item = replace(item, position_w=position_w, rotation_w=rotation_w, is_static=True)
     return motion.replace(objects=_swapped(motion, index, item), contacts=annotations.contacts), index
-
-
-def _with_poses(item: MotionObject, position_w: np.ndarray, rotation_w: np.ndarray) -> MotionObject:
-    return replace(item, position_w=position_w, rotation_w=rotation_w)
 
 
 def _swapped(motion: Motion, index: int, item: MotionObject) -> tuple[MotionObject, ...]:
@@ -229,5 +223,6 @@ def _spread(motion: Motion, index: int, frames: np.ndarray, problem: Problem) ->
     local[:, chain] = turns(local[:, chain], state.rotations_b[:, chain])
     root = positions(motion.root_position_w, state.root_w) if config.move_root else motion.root_position_w
     if config.move_object:
-        item = _with_poses(item, positions(item.position_w, state.position_w), turns(item.rotation_w, state.rotation_w))
+        moved = positions(item.position_w, state.position_w)
+        item = replace(item, position_w=moved, rotation_w=turns(item.rotation_w, state.rotation_w))
     return motion.replace(joint_rotations_b=local, root_position_w=root, objects=_swapped(motion, index, item))

@@ -26,6 +26,7 @@ from sim.errors import AnnotationError, ReconstructionError, SimulationError
 from sim.geometry import Mesh
 from sim.keypoints import keypoint_offsets, keypoint_positions
 from sim.motion import Motion
+from sim.replay.stage import mesh_of
 
 FRAMES, TOO_SMALL = 6, 0.5
 AUTO = PreprocessConfig(object_scale="auto")
@@ -159,6 +160,29 @@ def test_a_touch_tells_the_size_without_any_depth(session: Session, points: Anno
     assert found.annotations.object_scale == pytest.approx(1 / TOO_SMALL, rel=0.15)
     assert found.annotations.image_points.depths is None
     assert "the body where it touches the object" in found.sources["object scale"]
+
+
+def test_the_measured_size_is_that_of_everything_that_is_written(
+    session: Session, filmed: tuple[Path, np.ndarray], points: Annotations, truth: Motion, tmp_path: Path
+) -> None:
+    """Motion, annotations and Open4DHOI's files; and a second call, which is given no scale, keeps it."""
+    _put(session, filmed[1])
+    points.save(tmp_path / "points.json")
+    quick = ["--config.no-draw", "--config.solve.no-optimizing", "--config.solve.no-smoothing"]
+    auto = ["--points", str(tmp_path / "points.json"), "--config.preprocess.object-scale", "auto"]
+    size = np.ptp(mesh_of(truth.objects[0].geometry).vertices, axis=0)
+    for more in (auto, []):
+        assert main(["reconstruct", str(session.folder), *quick, *more]) == 0
+        opened = Session.open(session.folder)
+        ours = Motion.load(opened.folder / "touchstone/motion.npz")
+        theirs, _ = opened.motion(offsets=truth.offsets)
+        kept = opened.annotations()
+        assert kept is not None
+        for motion in (ours, theirs):
+            np.testing.assert_allclose(np.ptp(mesh_of(motion.objects[0].geometry).vertices, axis=0), size, rtol=0.03)
+        assert kept.object_scale == pytest.approx(1 / TOO_SMALL, rel=0.03)
+        assert "depth: depth.npy, aligned with the body" in ours.source
+        assert ("object scale: " in ours.source) == (more == auto)
 
 
 def test_without_depth_or_touch_or_mask_the_size_is_asked_for(

@@ -1,6 +1,6 @@
 """The keypoint solver against known truth: drawn points of real meshes on real trajectories, with drawn faults.
 
-    python -m benchmarks.keypoint_solver [--clips 40] [--cases base few ...]
+    python -m benchmarks.keypoint_solver [--clips 40] [--cases 5+5 flat ...]
 
 Every case takes the same clips: object poses of `motions/omomo` under the folder that TOUCHSTONE_DATA names (default
 ../shared/data), a camera 3 to 5 m away (1280 x 720, focal length of `default_intrinsics`), contacts at random points

@@ -10,14 +10,13 @@ goes on from the last checkpoint.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -50,12 +49,12 @@ class Command:
         with _stage(f"train: a policy that carries it out, at most {self.budget_minutes:g} minutes"):
             _train(motion, folder, minutes=self.budget_minutes, seed=self.seed)
         with _stage("evaluate: from frame 0 and from perturbed starts"):
-            _evaluate(folder)
+            verdict = _evaluate(folder)
         with _stage("report"):
             report = _report(folder)
         with _stage("film"):
             _film(folder)
-        _say(f"\n{_verdict(folder)}\n\n{time.monotonic() - started:.0f} s in all. Open {report}")
+        _say(f"\n{verdict}\n\n{time.monotonic() - started:.0f} s in all. Open {report}")
 
 
 def _choose(name: Literal["real", "authored"] | None, seed: int) -> tuple[str, Motion]:
@@ -138,10 +137,12 @@ def _train(motion: Motion, folder: Path, *, minutes: float, seed: int) -> None:
     _say({"mastered": "  mastered"}.get(result.ended_by, f"  the budget of {result.ended_by} is spent"))
 
 
-def _evaluate(folder: Path) -> None:
+def _evaluate(folder: Path) -> str:
+    """The verdict in words."""
     from rl.evaluate import evaluate_run
+    from rl.tables import verdict_text
 
-    evaluate_run(folder)
+    return verdict_text(evaluate_run(folder).verdict)
 
 
 def _film(folder: Path) -> None:
@@ -163,14 +164,6 @@ def _report(folder: Path) -> Path:
     from rl.report import write_report
 
     return write_report(folder)
-
-
-def _verdict(folder: Path) -> str:
-    """The verdict of `evaluation.json` in words."""
-    verdict: dict[str, Any] = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["verdict"]
-    score = "" if verdict.get("score") is None else f" ({verdict['score']:.2f})"
-    reasons = "".join(f"\n  - {reason}" for reason in verdict.get("reasons", ()))
-    return f"Verdict: {verdict['label']}{score}{reasons}\nRule: {verdict['rule']}"
 
 
 @contextmanager

@@ -1,0 +1,92 @@
+"""Weights of the pose's energy and how it is brought down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from sim.errors import PlanError
+
+
+@dataclass(frozen=True)
+class PoseWeights:
+    """What each term of `generate.pose.energy` counts.
+
+    InteractAnything names L_inter, L_n, L_pene and L_ground and does not publish their weights. These are set by hand
+    so that a centimetre of gap, ten degrees of a wrong palm and a vertex half a centimetre deep cost alike, and were
+    checked on the plans of `benchmarks/generated_poses.py`. DexGraspNet's (distance 100 per m, penetration 100, prior
+    0.5, self-penetration 10) agree in their order.
+
+    Attributes:
+        inter: per m^2 of the affordance-weighted Chamfer distance; gap: per m^2 of the distance to the surface.
+        normal: per 1 + cosine between the normals of part and surface.
+        penetration: per m of depth, summed over a body of 1000 vertices, in the object or the floor.
+        feet: per m^2 of a sole's height over the floor; flat: per 1 - cosine of a sole's normal with up.
+        balance: per m^2 by which the centre of mass lies outside the support.
+        beside: per m^2 by which standing feet are in among the object instead of on the person's side of it.
+        limits: per rad^2 beyond a joint's range; prior: per nat of negative log density.
+        fingers: per rad^2 from the relaxed hand; itself: per m of depth of limbs in trunk, head or each other.
+        upright: per 1 - cosine between the way that the pelvis faces and the way that the plan wants.
+    """
+
+    inter: float = 200.0
+    gap: float = 2000.0
+    normal: float = 0.3
+    penetration: float = 60.0
+    feet: float = 1000.0
+    flat: float = 5.0
+    balance: float = 100.0
+    beside: float = 20.0
+    limits: float = 10.0
+    prior: float = 0.03
+    fingers: float = 0.02
+    itself: float = 10.0
+    upright: float = 1.0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            if not getattr(self, item.name) >= 0.0:
+                raise PlanError(f"pose weights: {item.name} is {getattr(self, item.name)}; it has to be at least 0")
+
+
+@dataclass(frozen=True)
+class PoseConfig:
+    """How poses are found.
+
+    Attributes:
+        weights: of the energy's terms.
+        steps: of Adam; rate: rad and m that one of them moves a variable at most, falling to a fiftieth (cosine).
+        candidates: poses drawn from the prior for every sample, of which the best begins; temperature: of their spread.
+        skin: `anny` (coarse, natural) or `capsules` (what physics collides), the body whose vertices count.
+        points: on the object's surface for the affordance; dense: for distances; patch_points: of those in a target.
+        hand_patch, body_patch: m, spread of the target around the place that was drawn for a hand, another part.
+        margin, softness: m, see `recon.optimizer.losses.penetration_loss`.
+        stand_off: m from the object's near edge to the middle of a standing foot.
+        foot: m, what the support reaches beyond the line between the middles of the feet.
+    """
+
+    weights: PoseWeights = field(default_factory=PoseWeights)
+    steps: int = 200
+    rate: float = 0.03
+    candidates: int = 48
+    temperature: float = 0.5
+    skin: Literal["anny", "capsules"] = "anny"
+    points: int = 1500
+    dense: int = 20_000
+    patch_points: int = 128
+    hand_patch: float = 0.04
+    body_patch: float = 0.1
+    margin: float = 0.004
+    softness: float = 0.003
+    stand_off: float = 0.05
+    foot: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.skin not in ("anny", "capsules"):
+            raise PlanError(f"poses: skin is '{self.skin}', expected anny or capsules")
+        for name in ("steps", "candidates", "points", "dense", "patch_points"):
+            if getattr(self, name) < 1:
+                raise PlanError(f"poses: {name} is {getattr(self, name)}, expected at least 1")
+        for name in ("rate", "hand_patch", "body_patch", "softness"):
+            if not getattr(self, name) > 0.0:
+                raise PlanError(f"poses: {name} is {getattr(self, name)}, expected more than 0")

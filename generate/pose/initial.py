@@ -1,0 +1,87 @@
+"""Where the descent begins: the best of poses drawn from the prior, each put where its parts are nearest to the target.
+
+A drawn pose has no place. Level soles give its tilt, the plan its heading, the floor (or the seat) its height, and the
+middle of the parts that are to touch, over that of their targets, its place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from generate.pose.body import PosedBody
+from generate.pose.energy import PoseEnergy, level
+from sim import rotations
+from sim.skeleton import JOINT_INDEX, NUM_JOINTS
+
+_CHUNK = 96
+_SEATED = {"hip": -80.0, "knee": 85.0, "ankle": -5.0}
+"""Degrees about the axis to the left; negative is flexion of the hip, positive of the knee."""
+_SEATED_SPREAD = 6.0
+
+
+def initial_poses(energy: PoseEnergy, rng: np.random.Generator, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The best of `config.candidates` for each sample: local rotations [B, 52, 4] and roots [B, 3] m."""
+    config = energy.config
+    count = samples * config.candidates
+    local = energy.density.sample(count, rng, config.temperature)
+    if energy.carried and "hips" in energy.targets.parts:
+        sit_down(local, rng)
+    poses = torch.as_tensor(local).to(energy.fingers_b)
+    rows = torch.arange(samples).repeat_interleave(config.candidates)
+    totals, roots, placed = [], [], []
+    with torch.no_grad():
+        for part in torch.arange(count).split(_CHUNK):
+            some = energy.rows(rows[part])
+            turned, root = place(some, poses[part])
+            totals.append(some.total(some.terms(turned, root)))
+            roots.append(root)
+            placed.append(turned)
+    best = torch.cat(totals).reshape(samples, -1).argmin(1) + torch.arange(samples) * config.candidates
+    return torch.cat(placed)[best], torch.cat(roots)[best]
+
+
+def sit_down(local: np.ndarray, rng: np.random.Generator) -> None:
+    """Bend hips and knees of [N, 52, 4] to a seat, in place; each a few degrees differently. The clips of the shipped
+    prior hold nobody who sits."""
+    for name, degrees in _SEATED.items():
+        bend = np.radians(degrees + _SEATED_SPREAD * rng.standard_normal(len(local)))
+        for side, sign in (("left", 1.0), ("right", -1.0)):
+            spread = np.full(len(bend), np.radians(-8.0 if name == "hip" else 0.0)) * sign
+            turn = np.stack((np.zeros_like(bend), bend, np.zeros_like(bend)), -1)
+            outward = np.stack((np.zeros_like(bend), np.zeros_like(bend), -spread), -1)
+            local[:, JOINT_INDEX[f"{side}_{name}"]] = rotations.multiply(
+                rotations.from_rotvec(outward), rotations.from_rotvec(turn)
+            )
+
+
+def place(energy: PoseEnergy, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give unplaced poses [N, 52, 4] a root: rotations with it and root positions [N, 3] m."""
+    targets, body = energy.targets, energy.body
+    origin = local.new_zeros(len(local), 3)
+    posed = body.pose(local, origin)
+    seated = energy.carried and "hips" in targets.parts
+    up = local.new_tensor([0.0, 0.0, 1.0]).expand(len(local), 3)
+    tilt = rotations.between(body.soles(posed)[1].mean(1), up) if not seated else _identity(local)
+    front = level(rotations.rotate(tilt, local.new_tensor([1.0, 0.0, 0.0]).expand(len(local), 3)))
+    yaw = torch.atan2(targets.forward[:, 1], targets.forward[:, 0]) - torch.atan2(front[:, 1], front[:, 0])
+    root_turn = rotations.multiply(rotations.from_rotvec(up * yaw[:, None]), tilt)
+    turned = torch.cat((root_turn[:, None], local[:, 1:]), 1)
+    posed = body.pose(turned, origin)
+    middles = torch.stack([_middle(energy, posed, c) for c in range(len(targets.parts))], 1)
+    root = (targets.centers - middles).mean(1)
+    if seated:
+        hips = targets.parts.index("hips")
+        height = targets.centers[:, hips, 2] - posed.vertices_w[:, body.touching("hips"), 2].amin(1)
+    else:
+        height = -body.soles(posed)[0].mean(1)
+    return turned, torch.cat((root[:, :2], height[:, None]), 1)
+
+
+def _middle(energy: PoseEnergy, posed: PosedBody, c: int) -> torch.Tensor:
+    return posed.vertices_w[:, energy.body.touching(energy.targets.parts[c])].mean(1)
+
+
+def _identity(local: torch.Tensor) -> torch.Tensor:
+    assert local.shape[1] == NUM_JOINTS
+    return local.new_tensor([1.0, 0.0, 0.0, 0.0]).expand(len(local), 4)

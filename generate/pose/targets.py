@@ -1,0 +1,249 @@
+"""Where each sample's parts should touch: places drawn from the affordance, who stands where, the object at its phase.
+
+Everything happens in the object's canonical frame: turned upright as it rests, its centre of mass above the origin and
+the floor at z = 0 (`generate.affordance.surface.Surroundings`). Where the object stands in the world comes in at the
+end, so that turning it about the vertical turns the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+
+from generate.affordance import SurfacePoints, affordance, palm_pairs
+from generate.affordance.config import purpose_of
+from generate.affordance.estimate import person_facing
+from generate.affordance.surface import upright
+from generate.plan import BodyPart, InteractionPlan, PlannedContact
+from generate.pose.config import PoseConfig
+from sim import rotations
+from sim.errors import AssetError, PlanError
+from sim.objects import Shape
+
+_LEVEL = 0.3
+_PATCH_EDGE = 2.0
+_APART = 0.05
+_SHARPER = 2.0
+"""Places are drawn with this power of their probability: the likely ones first."""
+_HANDS = ("left_hand", "right_hand")
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """An object's surface, coarse for affordances and dense for distances, both in its own frame."""
+
+    shape: Shape
+    surface: SurfacePoints
+    dense: SurfacePoints
+
+    @staticmethod
+    def of(shape: Shape, up_b: np.ndarray, config: PoseConfig) -> Ground:
+        """Sample it; deterministic."""
+        coarse = SurfacePoints.of(shape, count=config.points, up_b=up_b)
+        return Ground(shape, coarse, SurfacePoints.of(shape, count=config.dense, up_b=up_b, seed=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """One sample: facing [2] unit, the way from the person to the object, upright; centres [C] on the surface."""
+
+    facing: np.ndarray
+    centers: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ContactPatches:
+    """What `generate.pose.energy.Targets` holds, as arrays."""
+
+    points: np.ndarray
+    normals: np.ndarray
+    weights: np.ndarray
+    position: np.ndarray
+    rotation: np.ndarray
+    forward: np.ndarray
+    edge: np.ndarray
+
+
+def contacts_of(plan: InteractionPlan, phase: int) -> tuple[PlannedContact, ...]:
+    """One for each part that touches the object. Raises PlanError where there is none, or no such phase."""
+    if not 0 <= phase < len(plan.phases):
+        raise PlanError(f"the plan has phases 0 to {len(plan.phases) - 1}, not {phase}")
+    found = {contact.body_part: contact for contact in plan.touching(phase)}
+    if not found:
+        raise PlanError(f"nothing touches the object in phase {phase} ({plan.phases[phase].kind}) of '{plan.text}'")
+    return tuple(found.values())
+
+
+def draw_targets(
+    plan: InteractionPlan, phase: int, ground: Ground, config: PoseConfig, rng: np.random.Generator, samples: int
+) -> ContactPatches:
+    """Places and the patches around them, of `samples` samples, the likeliest first."""
+    contacts = contacts_of(plan, phase)
+    rows = []
+    for places in _draw(plan, contacts, ground, config, rng, samples):
+        position, rotation = object_pose(plan, phase, ground, places.facing)
+        patches = [
+            _patch(ground, plan.action, contact, center, places.facing, config)
+            for contact, center in zip(contacts, places.centers, strict=True)
+        ]
+        points, normals, weights = (np.stack(part) for part in zip(*patches, strict=True))
+        turn = sum(p.turn for p in plan.phases[:phase])
+        facing = rotations.rotate(rotations.from_rotvec(np.array([0.0, 0.0, turn])), np.append(places.facing, 0.0))
+        forward = -facing if plan.faces_away else facing
+        normals = rotations.rotate(rotation, normals)
+        edge = _edge(ground, position, rotation, facing)
+        points = position + rotations.rotate(rotation, points)
+        rows.append((points, normals, weights, position, rotation, forward, edge))
+    return ContactPatches(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def object_pose(plan: InteractionPlan, phase: int, ground: Ground, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Position [3] m and rotation [4] at the beginning of a phase, canonical: what the phases before add up to.
+
+    Turns and tilts are about the centre of mass; the underside is at `height_m` plus all that was raised.
+    """
+    around, done = ground.surface.around, plan.phases[:phase]
+    left = np.array([-facing[1], facing[0], 0.0])
+    rest, turned = upright(ground.surface.up_b), np.array([1.0, 0.0, 0.0, 0.0])
+    moved, yaw = np.zeros(3), 0.0
+    for step in done:
+        moved += step.forward * np.append(facing, 0.0) + step.leftward * left
+        axis = rotations.rotate(rotations.from_rotvec(np.array([0.0, 0.0, yaw])), left)
+        yaw += step.turn
+        turned = rotations.multiply(
+            rotations.from_rotvec(np.array([0.0, 0.0, step.turn])),
+            rotations.multiply(rotations.from_rotvec(step.tilt * axis), turned),
+        )
+    rotation = rotations.multiply(turned, rest)
+    position = around.center - rotations.rotate(turned, around.center + around.origin) + moved
+    height = plan.height_m + sum(step.upward for step in done)
+    position[2] += height - float(ground.shape.lowest_height(position, rotation))
+    return position, rotation
+
+
+def _draw(
+    plan: InteractionPlan, contacts: tuple[PlannedContact, ...], ground: Ground, config: PoseConfig,
+    rng: np.random.Generator, samples: int,
+) -> list[Places]:  # fmt: skip
+    parts = [contact.body_part for contact in contacts]
+    pairs = _hand_pairs(plan, contacts, ground, samples) if set(_HANDS) <= set(parts) else []
+    found = []
+    for b in range(samples):
+        facing, chosen = pairs[b % len(pairs)] if pairs else (_facing(plan, contacts[0], ground, config, rng, b), {})
+        centers = tuple(
+            chosen[c.body_part] if c.body_part in chosen else _place(plan, c, ground, facing, config, rng, b)
+            for c in contacts
+        )
+        found.append(Places(facing, centers))
+    return found
+
+
+def _hand_pairs(
+    plan: InteractionPlan, contacts: tuple[PlannedContact, ...], ground: Ground, samples: int
+) -> list[tuple[np.ndarray, dict[BodyPart, int]]]:
+    """Facing and both hands' places, best first; none where two hands find no place together, or the person sits."""
+    purpose, surface = purpose_of(plan.action), ground.surface
+    region = next(c.region for c in contacts if c.body_part in _HANDS)
+    if purpose == "settle":
+        return []
+    heat = affordance(surface, plan.action, "left_hand", region, side=plan.side).heat
+    try:
+        pairs = palm_pairs(surface, plan.action, heat=heat, count=samples)
+    except AssetError:
+        return []
+    tree = cKDTree(surface.points_b)
+    points, normals = surface.around.points[:, :2], surface.around.normals[:, :2]
+    wanted = person_facing(surface.up_b, plan.side, None)
+    found = []
+    for pair, quality in zip(pairs.points_b, pairs.quality, strict=True):
+        i, j = (int(k) for k in tree.query(pair)[1])
+        across = points[j] - points[i]
+        ways = [np.array([-across[1], across[0]]), np.array([across[1], -across[0]])]
+        if purpose != "load":
+            ways = [-(normals[i] + normals[j])]
+        for facing in (way / max(float(np.linalg.norm(way)), 1e-9) for way in ways):
+            if wanted is not None and facing @ wanted < 0.5:
+                continue
+            left = np.array([-facing[1], facing[0]])
+            first, second = (i, j) if points[i] @ left > points[j] @ left else (j, i)
+            hands: dict[BodyPart, int] = {"left_hand": first, "right_hand": second}
+            found.append((quality, (facing, hands)))
+    return [row for _, row in sorted(found, key=lambda item: -item[0])][:samples]
+
+
+def _facing(
+    plan: InteractionPlan, contact: PlannedContact, ground: Ground, config: PoseConfig, rng: np.random.Generator,
+    sample: int,
+) -> np.ndarray:  # fmt: skip
+    """[2] from the person to the object: as the plan says, else as the backrest or the place's normal says."""
+    surface, around = ground.surface, ground.surface.around
+    wanted = person_facing(surface.up_b, plan.side, None)
+    if wanted is not None:
+        return wanted
+    anywhere = 2.0 * np.pi * ((0.618034 * sample) % 1.0)
+    way = np.zeros(2)
+    if purpose_of(plan.action) == "settle":
+        back = affordance(surface, plan.action, "back", "backrest")
+        if back.region == "backrest":
+            way = (np.average(around.points, axis=0, weights=back.probability) - around.center)[:2]
+            way = way if plan.faces_away else -way
+    else:
+        place = _place(plan, contact, ground, None, config, rng, sample)
+        way = -around.normals[place, :2]
+        if np.linalg.norm(way) < _LEVEL:
+            way = (around.center - around.points[place])[:2]
+    length = float(np.linalg.norm(way))
+    return way / length if length > _APART else np.array([np.cos(anywhere), np.sin(anywhere)])
+
+
+def _place(
+    plan: InteractionPlan, contact: PlannedContact, ground: Ground, facing: np.ndarray | None, config: PoseConfig,
+    rng: np.random.Generator, sample: int,
+) -> int:  # fmt: skip
+    """Index of a place on the coarse surface: the likeliest for the first sample, then drawn."""
+    surface = ground.surface
+    probability = affordance(
+        surface, plan.action, contact.body_part, contact.region, facing_b=_in_frame(surface, facing)
+    ).probability
+    sigma = config.hand_patch if contact.body_part in _HANDS else config.body_patch
+    near = np.exp(-0.5 * cdist(surface.points_b, surface.points_b, "sqeuclidean") / sigma**2)
+    smooth = (near @ probability) ** _SHARPER
+    draw = rng.random()
+    if sample == 0:
+        return int(smooth.argmax())
+    total = np.cumsum(smooth)
+    return int(np.searchsorted(total, draw * total[-1]).clip(max=len(total) - 1))
+
+
+def _patch(
+    ground: Ground, action: str, contact: PlannedContact, center: int, facing: np.ndarray, config: PoseConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points, normals [M, 3] and weights [M] around a place: affordance times a Gaussian, on its side of the object."""
+    surface, dense = ground.surface, ground.dense
+    sigma = config.hand_patch if contact.body_part in _HANDS else config.body_patch
+    found = affordance(surface, action, contact.body_part, contact.region, facing_b=_in_frame(surface, facing))
+    place, normal = surface.points_b[center], surface.normals_b[center]
+    away = ((dense.points_b - place) ** 2).sum(-1)
+    order = np.argsort(away, kind="stable")
+    within = max(int((away < (_PATCH_EDGE * sigma) ** 2).sum()), config.patch_points)
+    chosen = order[np.linspace(0, min(within, len(order)) - 1, config.patch_points).round().astype(int)]
+    same_side = (dense.normals_b[chosen] @ normal).clip(1e-3)
+    weight = np.exp(-0.5 * away[chosen] / sigma**2) * same_side * (0.05 + found.at(dense.points_b[chosen]))
+    return dense.points_b[chosen], dense.normals_b[chosen], weight / weight.sum()
+
+
+def _edge(ground: Ground, position: np.ndarray, rotation: np.ndarray, facing: np.ndarray) -> float:
+    """m, least of the object's points along the way that the person faces."""
+    points: np.ndarray = position + rotations.rotate(rotation, ground.dense.points_b)
+    return float((points @ facing).min())
+
+
+def _in_frame(surface: SurfacePoints, facing: np.ndarray | None) -> np.ndarray | None:
+    """A direction along the floor in the object's own frame: [2] -> [3]."""
+    if facing is None:
+        return None
+    way: np.ndarray = rotations.rotate_inverse(upright(surface.up_b), np.append(facing, 0.0))
+    return way

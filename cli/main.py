@@ -13,6 +13,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("cli.demo", "the whole way on one clip: motion, policy, verdict, report"),
     "import": ("cli.import_", "a data-set file to a motion"),
     "reconstruct": ("cli.reconstruct", "a video and annotated points to a motion"),
+    "plan": ("cli.plan", "what a sentence about a person and an object comes to, and where it would be touched"),
     "inspect": ("cli.inspect", "audit a motion kinematically, in seconds, without physics"),
     "corrupt": ("cli.corrupt", "do to a motion what reconstruction from video does to it"),
     "retarget": ("cli.retarget", "fit the simulated humanoid to a motion and say what had to change"),

@@ -95,6 +95,7 @@ class InteractionPlan:
         source: which planner made it.
         height_m: of the object's underside above the floor at first: 0 on the ground, more on a table or in the hands.
             An object that flies in stands on "ground" and is raised, and its first move is ballistic.
+        assumed: what the sentence left open and the planner filled in, in words.
 
     Raises:
         PlanError: from the constructor, naming the field.
@@ -111,6 +112,7 @@ class InteractionPlan:
     size_m: float | None = None
     source: str = ""
     height_m: float = 0.0
+    assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _validate(self)
@@ -147,6 +149,10 @@ def plan_from_json(text: str, /, **overrides: Any) -> InteractionPlan:
         if not isinstance(rows, list):
             raise PlanError(f"{name} has to be a list of objects")
         content[name] = tuple(_build(kind, row, f"{name}[{i}]") for i, row in enumerate(rows))
+    assumed = content.get("assumed", ())
+    if not isinstance(assumed, list | tuple) or not all(isinstance(line, str) for line in assumed):
+        raise PlanError("assumed has to be a list of strings")
+    content["assumed"] = tuple(assumed)
     plan: InteractionPlan = _build(InteractionPlan, content, "plan")
     return plan
 
@@ -156,7 +162,7 @@ def plan_schema() -> dict[str, Any]:
     contact = _object_schema(PlannedContact, body_part=_enum(BODY_PARTS), region=_enum(REGIONS))
     phase = _object_schema(Phase, kind=_enum(PHASES))
     return _object_schema(
-        InteractionPlan, skip=("text", "source"),
+        InteractionPlan, skip=("text", "source", "assumed"),
         contacts={"type": "array", "items": contact}, phases={"type": "array", "items": phase},
         state=_enum(get_args(State)), side=_enum(get_args(Side)), size_m={"type": ["number", "null"]},
     )  # fmt: skip

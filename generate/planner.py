@@ -28,25 +28,15 @@ _ASKED = (
     "forward", "leftward", "upward", "metres", "height_m", "radians", "spin", "times", "goal_m", "rest_on", "against",
     "cycle", "home", "little",
 )  # fmt: skip
-_LASTING = frozenset(
-    [
-        "wait",
-        "hold",
-        "grasp",
-        "hug",
-        "touch",
-        "rest",
-        "lean",
-        "sit",
-        "sit back",
-        "stand on",
-        "step on",
-        "climb",
-        "kneel",
-    ]
-    + ["lie", "straddle", "bring", "pour", "balance", "play"]
-)
+_LASTING = frozenset({
+    "wait", "hold", "grasp", "hug", "touch", "rest", "lean", "sit", "sit back", "stand on", "step on", "climb", "kneel",
+    "lie", "straddle", "bring", "pour", "balance", "play",
+})  # fmt: skip
 """Scripts whose last phase lasts as long as the sentence says; of the others it is the moves."""
+_MEASURED = frozenset({
+    "lift", "carry", "relocate", "shove", "throw", "strike", "turn", "tilt", "swing", "oscillate", "tool", "ride",
+})  # fmt: skip
+"""Scripts that move the object by an amount; the sentence may say which."""
 _WEIGHT = {
     **dict.fromkeys(("walk", "posture", "about", "wait"), -1), "grasp": 0, "rest": 0, "release": 0, "hold": 1,
     "place": 1, "drop": 1, "sit back": 1, "lift": 2, "catch": 2, "stand up": 2, "sit": 4, "lie": 4, "ride": 4,
@@ -100,6 +90,7 @@ class GrammarPlanner:
             tuple(sorted(ledger.contacts, key=lambda contact: (contact.first, contact.body_part))),
             tuple(ledger.phases), ledger.state, ledger.side, ledger.away,
             None if size is not None else max(ledger.size_m), "grammar", round(ledger.start_m, 6),
+            _assumed(ledger, steps, size is not None),
         )  # fmt: skip
 
 
@@ -178,6 +169,26 @@ def _write(ledger: Ledger, steps: Sequence[Step]) -> None:
     acted = any(step.action.name == "approach" for step in steps)
     if not ledger.contacts and not acted:
         raise PlanError("nothing is done with the object")
+
+
+def _assumed(ledger: Ledger, steps: Sequence[Step], known: bool) -> tuple[str, ...]:
+    """What the sentence left open, with what stands for it."""
+    edges = " x ".join(f"{edge:.3g}" for edge in ledger.size_m)
+    hands = [p.replace("_", " ") for p in dict.fromkeys(c.body_part for c in ledger.contacts) if p.endswith("hand")]
+    told = ("metres", "height_m", "goal_m", "home", "radians", "rest_on")
+    open_ended = [
+        step.action.name for step in steps
+        if step.action.script in _MEASURED and all(getattr(step, name) is None for name in told)
+    ]  # fmt: skip
+    lines = {
+        f"the size of a {ledger.kind.name}, {edges} m": not known,
+        f"its mass, {ledger.mass_kg:.3g} kg": True,
+        f"which hand: {' and '.join(hands)}": bool(hands) and not any(step.body for step in steps),
+        "where around the object the person stands": ledger.side == "any",
+        f"how far or how high: {', '.join(dict.fromkeys(open_ended))}": bool(open_ended),
+        "how long each phase takes": all(step.seconds is None for step in steps),
+    }
+    return tuple(line for line, left_open in lines.items() if left_open)
 
 
 def _times(step: Step) -> list[Step]:

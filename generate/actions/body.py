@@ -78,7 +78,8 @@ def _board(ledger: Ledger, step: Step, heights: tuple[float, float], width: floa
     if (small and not fitting) or {"drink", "hangs", "instrument"} & ledger.kind.tags:
         size = " x ".join(f"{edge:g}" for edge in ledger.size_m)
         raise PlanError(f"nobody can {verb} a {ledger.kind.name} of {size} m")
-    if ledger.held and not ledger.seated:
+    pushed = bool(ledger.open) and ledger.phases[-1].kind == "move"
+    if (ledger.held or pushed) and not ledger.seated:
         if ledger.raised:
             ledger.set_down(0.0)
         elif not {part for part in ledger.open if part.endswith("foot")}:

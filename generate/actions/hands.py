@@ -220,9 +220,8 @@ def grasp(ledger: Ledger, step: Step) -> None:
 
 
 def hug(ledger: Ledger, step: Step) -> None:
-    """Both arms around it, against the chest unless it lies in the arms."""
-    arms: tuple[BodyPart, ...] = ("left_arm", "right_arm")
-    around = arms if step.action.options.get("alone") else (*arms, "chest")
+    """Both arms around it, against the chest."""
+    around: tuple[BodyPart, ...] = ("left_arm", "right_arm", "chest")
     if ledger.held or (ledger.portable and not ledger.touched and not ledger.near):
         if not ledger.held:
             ledger.begin_held((), "any", 1.0)

@@ -184,7 +184,7 @@ def topple(ledger: Ledger, step: Step) -> None:
         ledger.approach()
         default: tuple[BodyPart, ...] = ("right_foot",) if step.verb.startswith(("kick", "boot")) else ()
         ledger.reach(ledger.parts(step, default), ledger.region(step, "sides"), grasped=False)
-    sign = -1.0 if step.forward < 0.0 or step.action.options.get("backward") else 1.0
+    sign = -1.0 if step.forward < 0.0 else 1.0
     ledger.phase("move", 0.6, tilt=sign * 0.4)
     ledger.let_go()
     ledger.phase("move", 0.6, tilt=round(sign * (math.pi / 2 - 0.4), 9), ballistic=True)

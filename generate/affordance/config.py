@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
+from generate.language.lexicon import Purpose, lexicon
 from generate.plan import BodyPart
-
-Purpose = Literal["load", "shove", "tilt", "settle", "tread", "touch"]
-"""load: the object's weight is taken; shove: it is moved over the floor; tilt: turned over; settle: it takes the
-person's weight, sitting, lying or leaning; tread: feet stand on it; touch: anything else."""
-
-_VERBS: dict[Purpose, str] = {
-    "load": "lift, raise, carry, hold, pick, take, grab, grasp, heave, hoist, lower, put, place, set, drop, throw, "
-    "toss, catch, bring, move, pass, hug, squeeze, shake, wave, swing, curl, balance, drink, pour, read, inspect, "
-    "photograph, release",
-    "shove": "push, pull, drag, shove, slide, tow, tug, haul, press, roll, kick, nudge, open, close, turn, rotate, "
-    "spin",
-    "tilt": "tip, tilt, flip, topple, overturn, rock",
-    "settle": "sit, lie, lay, lean, rest, kneel, recline, straddle, ride, mount, stand up",
-    "tread": "step, stand, climb, tread, jump, stomp, hop",
-}
-PURPOSES: dict[str, Purpose] = {verb: purpose for purpose, verbs in _VERBS.items() for verb in verbs.split(", ")}
-"""Of verbs; one that is not here only touches."""
 
 
 def purpose_of(action: str) -> Purpose:
-    """Of an action such as "sit", "pick_up" or "tip over": of the whole, else of its first word that is known."""
-    phrase = action.lower().replace("_", " ").replace("-", " ").strip()
-    return next((PURPOSES[words] for words in (phrase, *phrase.split()) if words in PURPOSES), "touch")
+    """Of an action in the words of a plan, which need not be the lexicon's; of an unknown one only to touch."""
+    found = lexicon().action_of(action)
+    return found.purpose if found else "touch"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial import cKDTree
 
-from generate.affordance.config import PART_HEIGHTS, AffordanceConfig, Purpose, purpose_of
+from generate.affordance.config import PART_HEIGHTS, AffordanceConfig, purpose_of
 from generate.affordance.hands import Terms, hand_terms
 from generate.affordance.regions import Regions
 from generate.affordance.surface import SurfacePoints, Surroundings, upright
+from generate.language.lexicon import Purpose
 from generate.plan import BODY_PARTS, REGIONS, BodyPart, Region, Side
 from sim import rotations
 from sim.arrays import frozen
@@ -69,9 +70,12 @@ def affordance(
     up_b: np.ndarray | None = None,
     side: Side = "any",
     facing_b: np.ndarray | None = None,
+    faces_away: bool = False,
+    height_m: float = 0.0,
+    purpose: Purpose | None = None,
     config: AffordanceConfig | None = None,
 ) -> Affordance:
-    """Where a body part may touch an object that rests on the floor; deterministic.
+    """Where a body part may touch an object; deterministic.
 
     log p = sum of weight x term + const, softmax over the points. Hands: `generate.affordance.hands`. Other parts rest
     on what supports them (sitting, standing on) or touch what is at their height. A region that the shape does not
@@ -81,8 +85,11 @@ def affordance(
         target: the shape, or points on its surface, which keep what rays found about them for the next question.
         action: verb of the plan; one that is unknown only touches.
         up_b: [3] up in the object's frame as it rests; its z axis unless told. Points bring their own.
-        side: from which side of the object the person acts, in its own axes (+x is its front).
-        facing_b: [3] where the person looks, in the object's frame; decides over `side`.
+        side: from which side of the object the person acts; +x is its front and, as it rests, +y its left.
+        facing_b: [3] from the person to the object, in its frame; decides over `side`.
+        faces_away: the person's back is to the object, so that the left hand is on the other side.
+        height_m: of the object's lowest point above the floor that the person stands on.
+        purpose: of this contact, where it is another than the action's.
 
     Raises:
         UnknownNameError: an unknown body part, region or side.
@@ -93,7 +100,8 @@ def affordance(
     config = AffordanceConfig() if config is None else config
     surface = _points(target, up_b, config)
     facing = person_facing(surface.up_b, side, facing_b)
-    around, purpose = surface.around, purpose_of(action)
+    around = surface.around
+    purpose = purpose_of(action) if purpose is None else purpose
     regions = Regions(around, config)
     wanted: Region = _SEATED.get(body_part, "any") if region == "any" and purpose == "settle" else region
     inside = regions[wanted]
@@ -102,10 +110,11 @@ def affordance(
     terms = {"region": np.minimum(inside - 1.0, 0.0)}
     weights: dict[str, float] = {"region": config.region}
     if body_part in ("left_hand", "right_hand") and not (purpose == "settle" and wanted != "any"):
-        terms |= hand_terms(around, purpose, config, facing, 1.0 if body_part == "left_hand" else -1.0)
+        left = 1.0 if (body_part == "left_hand") != faces_away else -1.0
+        terms |= hand_terms(around, purpose, config, facing, left, height_m)
         weights |= {name: getattr(config.hands, name) for name in terms if name != "region"}
     else:
-        more = _body_terms(around, regions, purpose, body_part, wanted, config)
+        more = _body_terms(around, regions, purpose, body_part, wanted, config, height_m)
         terms |= more
         weights |= {name: getattr(config, name) for name in more}
     log = sum((weights[name] * term for name, term in terms.items()), np.zeros(len(inside)))
@@ -115,7 +124,7 @@ def affordance(
 
 def _body_terms(
     around: Surroundings, regions: Regions, purpose: Purpose, body_part: BodyPart, region: Region,
-    config: AffordanceConfig,
+    config: AffordanceConfig, height_m: float,
 ) -> Terms:  # fmt: skip
     """support - 1 for parts that rest on the object; for others -((z - height of the part) / spread)^2 and openness.
 
@@ -123,12 +132,12 @@ def _body_terms(
     """
     if purpose == "tread":
         return {"support": regions.support(0.0, 1.0) - 1.0}
-    if purpose == "settle" and region in ("seat", "any") and body_part != "back":
+    if purpose == "settle" and region in ("seat", "top", "any") and body_part != "back":
         return {"support": regions.support(0.2, 1.0) - 1.0}
     if purpose == "settle" and region == "backrest":
         return {"exposed": around.openness, "support": _toward_seat(around, regions) - 1.0}
-    height = np.full(len(around.rim), PART_HEIGHTS[body_part])
-    found = np.maximum(-(((around.points[:, 2] - height) / config.reach_spread) ** 2), _WORST)
+    off = around.points[:, 2] + height_m - PART_HEIGHTS[body_part]
+    found = np.maximum(-((off / config.reach_spread) ** 2), _WORST)
     return {"exposed": around.openness, "reach": found}
 
 
@@ -151,13 +160,14 @@ def _points(target: Shape | SurfacePoints, up_b: np.ndarray | None, config: Affo
 
 
 def person_facing(up_b: np.ndarray, side: Side, facing_b: np.ndarray | None) -> np.ndarray | None:
-    """[2] unit, seen upright from above, None where nothing is said; in front of the object one looks along its -x."""
-    ways = {"front": (-1.0, 0.0, 0.0), "behind": (1.0, 0.0, 0.0), "left": (0.0, -1.0, 0.0), "right": (0.0, 1.0, 0.0)}
+    """[2] unit, from the person to the object, seen upright from above; None where nothing is said.
+
+    In front of the object that is its -x, at its left its -y, both as it rests.
+    """
+    ways = {"front": (-1.0, 0.0), "behind": (1.0, 0.0), "left": (0.0, -1.0), "right": (0.0, 1.0)}
     if facing_b is None:
         _known("side", side, (*ways, "any"))
-        if side == "any":
-            return None
-        facing_b = np.array(ways[side])
+        return np.array(ways[side]) if side != "any" else None
     level: np.ndarray = rotations.rotate(upright(up_b), np.asarray(facing_b, np.float64))[:2]
     length = float(np.linalg.norm(level))
     if not np.isfinite(length) or length < 1e-6:

@@ -1,6 +1,7 @@
 """What makes a place on an object good for a hand: the terms of the geometric affordance, each an [N] array.
 
-Heights z in m over the floor, c is the centre of mass, H the object's height, all upright as the object rests.
+Heights z in m over the object's lowest point, c is the centre of mass, H the object's height, all upright as the object
+rests.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from generate.affordance.config import AffordanceConfig, Purpose
+from generate.affordance.config import AffordanceConfig
 from generate.affordance.surface import Surroundings
+from generate.language.lexicon import Purpose
 
 Terms = dict[str, np.ndarray]
 _WORST = -6.0
@@ -17,15 +19,17 @@ _NEAR_EDGE = 0.02
 
 
 def hand_terms(
-    around: Surroundings, purpose: Purpose, config: AffordanceConfig, facing: np.ndarray | None, side: float
-) -> Terms:
+    around: Surroundings, purpose: Purpose, config: AffordanceConfig, facing: np.ndarray | None, side: float,
+    height_m: float = 0.0,
+) -> Terms:  # fmt: skip
     """All terms by the names of `HandWeights`.
 
     Args:
-        facing: [2] unit, where the person looks, seen upright from above; None where that is not known.
-        side: +1 for a left hand, -1 for a right one.
+        facing: [2] unit, from the person to the object, seen upright from above; None where that is not known.
+        side: +1 for a left hand, -1 for a right one; the other way round for somebody with the back to the object.
+        height_m: of the object's lowest point above the floor.
     """
-    height = reach(around, purpose, config)
+    height = reach(around, purpose, config, height_m)
     terms = {
         "reach": height,
         "edge": edge(around, height, config),
@@ -38,10 +42,10 @@ def hand_terms(
     return terms
 
 
-def reach(around: Surroundings, purpose: Purpose, config: AffordanceConfig) -> np.ndarray:
+def reach(around: Surroundings, purpose: Purpose, config: AffordanceConfig, height_m: float = 0.0) -> np.ndarray:
     """How well the height suits the action, <= 0, not below -6.
 
-    Shove, touch: -((z - knuckles) / spread)^2: upright, arms down, is least effort.
+    Shove, touch: -((z + height_m - knuckles) / spread)^2: upright, arms down, is least effort.
     Tilt: -((z - H) / 0.3 m)^2: far from the floor the lever is longest.
     Load: -(max(z - c - 0.05, 0) / 0.12)^2 - (max(c - 0.15 - z, 0) / 0.25)^2: at the centre of mass or below it, where
     the object neither tips in the hands nor has to be raised by its whole height: of chairs the frame and the legs.
@@ -53,7 +57,7 @@ def reach(around: Surroundings, purpose: Purpose, config: AffordanceConfig) -> n
     elif purpose == "tilt":
         found = -(((z - around.height) / 0.3) ** 2)
     else:
-        found = -(((z - config.knuckles) / config.reach_spread) ** 2)
+        found = -(((z + height_m - config.knuckles) / config.reach_spread) ** 2)
     return np.asarray(np.maximum(found, _WORST))
 
 
@@ -81,7 +85,7 @@ def grasp(around: Surroundings, config: AffordanceConfig) -> np.ndarray:
 def near(around: Surroundings, purpose: Purpose, facing: np.ndarray) -> np.ndarray:
     """Shove, tilt, touch: -x / X, from the far side (-1) to the person's (1); load: -(x / X)^2, between the two.
 
-    x is measured from the centre of mass along the way that the person faces, X its largest size.
+    x is measured from the centre of mass along the way from the person, X its largest size.
     """
     x = (around.points - around.center)[:, :2] @ facing
     x = x / np.abs(x).max()

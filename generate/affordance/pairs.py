@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from generate.affordance.config import AffordanceConfig, Purpose, purpose_of
+from generate.affordance.config import AffordanceConfig, purpose_of
 from generate.affordance.surface import SurfacePoints, Surroundings
+from generate.language.lexicon import Purpose
 from sim.errors import AssetError
 
 _LEVEL = 0.05

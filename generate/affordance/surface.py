@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -98,6 +98,12 @@ class SurfacePoints:
             outside, inside = (shape.surface.contains(points + s * _SOLID * normals) for s in (1, -1))
             normals = np.where((outside & ~inside)[:, None], -normals, normals)
         return SurfacePoints(shape, points, normals, up / np.linalg.norm(up))
+
+    @property
+    def size_m(self) -> tuple[float, float, float]:
+        """Edges of the bounding box as it rests: depth (x), width (y), height (z)."""
+        x, y, z = np.ptp(rotations.rotate(upright(self.up_b), np.asarray(triangulated(self.shape).vertices)), axis=0)
+        return float(x), float(y), float(z)
 
     @functools.cached_property
     def around(self) -> Surroundings:
@@ -253,8 +259,3 @@ def _rims(p: np.ndarray, n: np.ndarray, first: np.ndarray, second: np.ndarray, r
         gone = rays.distance(raised + step * ways, -n[:, None]) > _RIM_RISE + _RIM_DROP
         rim = np.where(gone & (blocked > step), step, rim)
     return rim
-
-
-def moved(surface: SurfacePoints, points_b: np.ndarray, normals_b: np.ndarray) -> SurfacePoints:
-    """The same object looked at in other places."""
-    return replace(surface, points_b=points_b, normals_b=normals_b)

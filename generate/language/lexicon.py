@@ -21,6 +21,9 @@ from typing import Any, Literal
 from generate.plan import Region
 
 Form = Literal["base", "s", "ing", "past"]
+Purpose = Literal["load", "shove", "tilt", "settle", "tread", "touch"]
+"""load: the object's weight is taken; shove: it is moved over the floor; tilt: turned over; settle: it takes the
+person's weight, sitting, lying or leaning; tread: feet stand on it; touch: anything else."""
 WORDS = Path(__file__).parent / "words"
 
 
@@ -59,13 +62,15 @@ class Action:
     """What a verb comes to.
 
     Attributes:
-        name: canonical form. script: which composition of phases. mass_kg: most that it can be done to.
+        name: canonical form. script: which composition of phases. purpose: of the contacts that it needs.
+        mass_kg: most that it can be done to.
         needs: tag that the object has to have. body: words of parts of the body that may do it.
         options: further values of its script.
     """
 
     name: str
     script: str
+    purpose: Purpose
     mass_kg: float = 1e9
     needs: str = ""
     body: tuple[str, ...] = ("hand", "hands")
@@ -155,9 +160,9 @@ class Lexicon:
         self.actions: dict[str, Action] = {}
         self.senses: dict[str, list[Sense]] = {}
         for name, row in _load("actions.json").items():
-            known = {"script", "kg", "needs", "with", "as"}
+            known = {"script", "purpose", "kg", "needs", "with", "as"}
             self.actions[name] = Action(
-                name, row["script"], float(row.get("kg", 1e9)), row.get("needs", ""),
+                name, row["script"], row["purpose"], float(row.get("kg", 1e9)), row.get("needs", ""),
                 tuple(row.get("with", "hand hands").split()), {k: v for k, v in row.items() if k not in known},
             )  # fmt: skip
             for pattern in row["as"]:
@@ -196,15 +201,33 @@ class Lexicon:
         plurals = self.modifiers["plurals"]
         return {plural(word, plurals): value for word, value in table.items()} | dict(table)
 
+    def action_of(self, phrase: str) -> Action | None:
+        """What a phrase such as "Carry", "pick_up" or "dragging" says: an action's name, else a way to say one.
+
+        Of several ways the one with the most of the phrase's particles, then of an action that is called after the
+        verb ("step": "step on"), then one that takes an object.
+        """
+        words = phrase.lower().replace("_", " ").replace("-", " ").split()
+        if (name := " ".join(words)) in self.actions:
+            return self.actions[name]
+        found = [
+            (len((sense.particles | sense.prepositions) & set(words)), sense.action.split()[0] == verb,
+             sense.transitive, sense.action)
+            for verb, _ in self.verbs.get(words[0] if words else "", ())
+            for sense in self.senses.get(verb, ())
+            if sense.required <= set(words)
+        ]  # fmt: skip
+        return self.actions[max(found, key=lambda way: way[:3])[3]] if found else None
+
     def kind_of(self, name: str) -> Kind | None:
-        """The kind that a name of a file or of an object says, such as "largetable_2", or None."""
+        """The kind that a name of a file or of an object says, such as "largetable_2", or None (a "scan" is no can)."""
         words = re.findall(r"[a-z]+", name.lower())
         for start in range(len(words)):
             for noun in (tuple(words[start:]), ("".join(words[start:]),)):
                 if noun in self.nouns:
                     return self.kinds[self.nouns[noun][0]]
         ends = [noun[0] for noun in self.nouns if len(noun) == 1 and len(noun[0]) > 2]
-        fitting = [noun for noun in ends if words and words[-1].endswith(noun)]
+        fitting = [noun for noun in ends if words and words[-1][3:].endswith(noun)]
         return self.kinds[self.nouns[(max(fitting, key=len),)][0]] if fitting else None
 
     @functools.cached_property

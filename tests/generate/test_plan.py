@@ -28,6 +28,7 @@ def test_phases_add_up(plan: InteractionPlan) -> None:
 
 
 def test_json_there_and_back(plan: InteractionPlan) -> None:
+    plan = dataclasses.replace(plan, assumed=("its mass, 5 kg",))
     assert plan_from_json(plan.to_json()) == plan
     assert plan_from_json(plan.to_json(), source="a model").source == "a model"
 
@@ -52,6 +53,8 @@ def test_json_there_and_back(plan: InteractionPlan) -> None:
         (("height_m",), -1.0, "height_m is -1.0"),
         (("phases", 2, "upward"), -0.5, r"phases\[2\] moves the object 0.5 m under the floor"),
         (("action",), " ", "action is empty"),
+        (("assumed",), "nothing", "assumed has to be a list of strings"),
+        (("assumed",), [5], "assumed has to be a list of strings"),
     ],
 )
 def test_what_makes_no_sense_is_named(
@@ -82,7 +85,7 @@ def test_a_ball_in_flight_needs_no_hand(plan: InteractionPlan) -> None:
 def test_the_schema_names_the_fields_that_are_read(plan: InteractionPlan) -> None:
     schema = plan_schema()
     content = json.loads(plan.to_json())
-    assert set(schema["properties"]) == set(content) - {"text", "source"}
+    assert set(schema["properties"]) == set(content) - {"text", "source", "assumed"}
     for name in ("contacts", "phases"):
         items = schema["properties"][name]["items"]
         assert set(items["properties"]) == set(content[name][0]) == set(items["required"])

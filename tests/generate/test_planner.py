@@ -260,6 +260,22 @@ def test_plans_survive_json() -> None:
         assert plan_from_json(plan(text).to_json()) == plan(text)
 
 
+def test_what_was_left_open_is_said() -> None:
+    assert plan("a person lifts the chair").assumed == (
+        "the size of a chair, 0.5 x 0.5 x 0.9 m", "its mass, 5 kg", "which hand: left hand and right hand",
+        "where around the object the person stands", "how far or how high: lift", "how long each phase takes",
+    )  # fmt: skip
+    told = "a person lifts the chair from behind to a height of one metre with the left hand for 2 seconds"
+    assert PLANNER.plan(told, "chair", (0.5, 0.5, 0.9)).assumed == ("its mass, 5 kg",)
+
+
+def test_who_sits_down_has_let_go_of_what_was_pushed() -> None:
+    pushed = plan("a person pushes the chair forward and sits down on it")
+    hands = [c.last for c in pushed.contacts if c.body_part.endswith("hand")]
+    (hips,) = (c.first for c in pushed.contacts if c.body_part == "hips")
+    assert max(hands) < hips
+
+
 # The object at hand
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from generate.affordance.surface import FAR, Rays, SurfacePoints, moved
+from generate.affordance.surface import FAR, Rays, SurfacePoints
 from sim.errors import AssetError
 from sim.geometry import Mesh, Primitive
 from sim.objects import Shape
@@ -17,7 +17,8 @@ def _at(
 ) -> SurfacePoints:
     """Looked at in these (point, normal), besides the rest, which says where floor and middle are."""
     points, normals = np.array(places).swapaxes(0, 1)
-    return moved(surface, np.concatenate((points, surface.points_b)), np.concatenate((normals, surface.normals_b)))
+    points, normals = np.concatenate((points, surface.points_b)), np.concatenate((normals, surface.normals_b))
+    return SurfacePoints(surface.shape, points, normals, surface.up_b)
 
 
 def test_rays_meet_both_sides_of_a_face_and_nothing_beyond() -> None:

@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from generate.language.lexicon import lexicon, plural, verb_forms
+from generate.affordance.config import purpose_of
+from generate.language.lexicon import Purpose, lexicon, plural, verb_forms
 from generate.plan import REGIONS, BodyPart
 from generate.planner import SCRIPTS
 
@@ -42,7 +43,7 @@ def test_plurals() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("largetable_2", "table"), ("woodchair", "chair"), ("Office Chair", "chair"), ("trashcan", "trash can"),
-     ("floor_lamp.obj", "floor lamp"), ("mug03", "cup"), ("obj_12", None), ("", None)],
+     ("floor_lamp.obj", "floor lamp"), ("mug03", "cup"), ("scan", None), ("obj_12", None), ("", None)],
 )  # fmt: skip
 def test_names_of_files(name: str, kind: str | None) -> None:
     found = lexicon().kind_of(name.removesuffix(".obj"))
@@ -63,13 +64,32 @@ def test_tables_hang_together() -> None:
         assert action.script in SCRIPTS, action.name
         assert not action.needs or action.needs in tags, action.name
         assert set(action.body) <= classes, action.name
-        assert words.senses, action.name
+        assert action.purpose in get_args(Purpose), action.name
     for kind in words.kinds.values():
         assert set(kind.use.values()) | kind.parts <= set(REGIONS), kind.name
         assert all(kind.has(region) for region in kind.use.values()), kind.name
         assert min(kind.size_m) > 0.0, kind.name
         assert kind.mass_kg > 0.0, kind.name
     assert set(words.modifiers["regions"].values()) <= set(REGIONS)
+
+
+def test_no_action_merely_touches_but_those_that_do() -> None:
+    """What a new action's contacts are for has to be said; `touch` is for those that move and bear nothing."""
+    touching = {action.name for action in lexicon().actions.values() if action.purpose == "touch"}
+    without_contact = {"approach", "walk", "posture", "turn around", "wait"}
+    assert touching - without_contact == {
+        "bounce", "hit", "head", "touch", "tap", "knock", "poke", "press", "stroke", "wipe", "type", "play",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("phrase", "purpose"),
+    [("pick_up", "load"), ("Carry", "load"), ("hoist", "load"), ("cut", "load"), ("sit down", "settle"),
+     ("stand up", "settle"), ("push", "shove"), ("dragging", "shove"), ("tip", "tilt"), ("tip over", "tilt"),
+     ("knock-over", "tilt"), ("stand on", "tread"), ("step", "tread"), ("admire", "touch"), ("", "touch")],
+)  # fmt: skip
+def test_purposes_of_words_that_are_not_the_lexicons(phrase: str, purpose: Purpose) -> None:
+    assert purpose_of(phrase) == purpose
 
 
 def test_words_that_are_refused_are_not_known_otherwise() -> None:

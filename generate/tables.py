@@ -81,6 +81,8 @@ def place_table(plan: InteractionPlan, surface: SurfacePoints, maps: Sequence[Af
     """
     table = _table("phases, contact", "to", "region", "height, m", "best point, m", "in 10 cm")
     table.columns[4].no_wrap = True
+    table.caption = "height: of the middle 80 % of the probability; in 10 cm: of the best point (share of the surface)"
+    table.caption_justify = "left"
     for contact, found in zip(plan.contacts, maps, strict=True):
         heights = surface.around.points[:, 2] + height_at(plan, contact)
         order = np.argsort(heights)

@@ -75,7 +75,7 @@ class AffordanceConfig:
 
 
 PART_HEIGHTS: dict[BodyPart, float] = {
-    "head": 1.60, "chest": 1.30, "back": 1.20, "hips": 0.95, "left_arm": 1.10, "right_arm": 1.10, "left_hand": 0.75,
-    "right_hand": 0.75, "left_leg": 0.60, "right_leg": 0.60, "left_foot": 0.08, "right_foot": 0.08,
+    "head": 1.60, "chest": 1.30, "back": 1.20, "hips": 0.95, "left_arm": 1.10, "right_arm": 1.10,
+    "left_leg": 0.60, "right_leg": 0.60, "left_foot": 0.08, "right_foot": 0.08,
 }  # fmt: skip
-"""m over the floor of the body parts of a standing person of 1.75 m."""
+"""m over the floor of the body parts of a standing person of 1.75 m; of hands it is `AffordanceConfig.knuckles`."""

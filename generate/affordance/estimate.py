@@ -136,7 +136,7 @@ def _body_terms(
         return {"support": regions.support(0.2, 1.0) - 1.0}
     if purpose == "settle" and region == "backrest":
         return {"exposed": around.openness, "support": _toward_seat(around, regions) - 1.0}
-    off = around.points[:, 2] + height_m - PART_HEIGHTS[body_part]
+    off = around.points[:, 2] + height_m - PART_HEIGHTS.get(body_part, config.knuckles)
     found = np.maximum(-((off / config.reach_spread) ** 2), _WORST)
     return {"exposed": around.openness, "reach": found}
 

@@ -32,6 +32,7 @@ def palm_pairs(
     *,
     heat: np.ndarray | None = None,
     count: int = 10,
+    purpose: Purpose | None = None,
     config: AffordanceConfig | None = None,
 ) -> PalmPairs:
     """The best places for two hands, no two of them with both hands within a palm's length of each other.
@@ -39,12 +40,14 @@ def palm_pairs(
     Args:
         heat: [N] of an `Affordance` on the same points; pairs are as good as the product of their places', times the
             quality of the pair itself.
+        purpose: of this contact, where it is another than the action's.
 
     Raises:
         AssetError: two hands find no place on this object.
     """
     config = AffordanceConfig() if config is None else config
-    quality = np.triu(pair_quality(surface.around, purpose_of(action), config, heat))
+    purpose = purpose_of(action) if purpose is None else purpose
+    quality = np.triu(pair_quality(surface.around, purpose, config, heat))
     points, least = surface.points_b, 1.0 if heat is None else _LEAST
     chosen: list[tuple[int, int]] = []
     values: list[float] = []

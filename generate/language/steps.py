@@ -34,7 +34,8 @@ class Step:
         side: of the object where the person stands. source_m, goal_m: heights of what it stands on, before and after.
         rest_on: part of the body that carries it. against: part that it is held to. cycle: axis of to-and-fro.
         home: back to where it was. little: True for a bit, False for far. away: the back turned to the object.
-        meanwhile: together with the step before. particles: those that the verb's sense has.
+        meanwhile: together with the step before. led_by: the preposition before the object.
+        whole: False where it is done to one side of the object only.
     """
 
     action: Action

@@ -29,6 +29,12 @@ def test_palms_that_carry_press_against_each_other_through_the_middle(crate: Sur
     assert np.abs(first[:, 2] - second[:, 2]).max() < 0.06
 
 
+def test_a_purpose_decides_over_the_action(crate: SurfacePoints) -> None:
+    """What is pushed on the way to being carried is pushed."""
+    carried, pushed = (palm_pairs(crate, a, purpose="shove", count=3, config=CONFIG) for a in ("carry", "push"))
+    np.testing.assert_array_equal(carried.points_b, pushed.points_b)
+
+
 def test_palms_that_push_lie_side_by_side(crate: SurfacePoints) -> None:
     pairs = palm_pairs(crate, "push", count=4, config=CONFIG)
     np.testing.assert_allclose((pairs.normals_b[:, 0] * pairs.normals_b[:, 1]).sum(1), 1.0, atol=1e-9)

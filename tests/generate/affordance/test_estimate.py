@@ -91,6 +91,23 @@ def test_nobody_touches_what_the_object_stands_on() -> None:
     assert _share(found, under) < 0.25 * under.mean()
 
 
+def test_a_hand_keeps_off_the_underside_of_what_it_lifts() -> None:
+    """Bottom and top of a low box differ in nothing else: no height is wrong for either, both have the same edges."""
+    found = affordance(Shape.of(Primitive("box", (0.4, 0.4, 0.1))), "lift", "left_hand", config=CONFIG)
+    under, top = (found.probability[sign * found.normals_b[:, 2] > 0.9].mean() for sign in (-1.0, 1.0))
+    assert under < 0.8 * top
+
+
+def test_a_load_is_taken_beside_the_middle_and_pushed_from_the_persons_side() -> None:
+    box = SurfacePoints.of(Shape.of(Primitive("box", (0.6, 0.6, 0.6))), count=CONFIG.points)
+    lift, push = (
+        affordance(box, action, "left_hand", side="front", config=CONFIG).probability @ box.points_b[:, 0]
+        for action in ("lift", "push")
+    )
+    assert abs(lift) < 0.03
+    assert push > 0.1
+
+
 def test_regions(seen_chair: SurfacePoints, seen_table: SurfacePoints, mug: Shape) -> None:
     p, regions = seen_chair.points_b, Regions(seen_chair.around, CONFIG)
     leg = (p[:, 2] < 0.38) & (np.abs(np.abs(p[:, :2]) - 0.2) < 0.021).all(1)
@@ -182,6 +199,13 @@ def test_reach_is_in_metres() -> None:
         heights[tall] = float(found.probability @ (found.points_b[:, 2] + 0.5 * tall))
     assert 0.65 < heights[1.8] < 0.85
     assert heights[0.4] > 0.25
+
+
+def test_what_is_tipped_over_is_taken_at_its_top() -> None:
+    tall = SurfacePoints.of(Shape.of(Primitive("box", (0.5, 0.5, 1.6))), count=CONFIG.points)
+    heights = tall.points_b[:, 2] + 0.8
+    tip, push = (affordance(tall, a, "left_hand", config=CONFIG).probability @ heights for a in ("tip over", "push"))
+    assert tip > 1.3 > 0.9 > push
 
 
 def test_a_file_in_millimetres_has_the_same_affordance(table: Shape, tmp_path: Path) -> None:

@@ -55,6 +55,15 @@ def test_who_sits_touches_the_seat_and_leans_on_the_back(seen_chair: SurfacePoin
     assert _share(arm, (p[:, 2] > 0.55) & (p[:, 2] < 0.71) & (np.abs(p[:, 1]) > 0.2)) > 0.9
 
 
+def test_a_body_rests_on_what_is_wide_enough_of_the_top(seen_chair: SurfacePoints) -> None:
+    """The narrow upper edge of the back is the very top, and carries nobody."""
+    hips = affordance(seen_chair, "sit", "hips", "top", config=CONFIG)
+    assert hips.region == "top"
+    assert _share(hips, seen_chair.points_b[:, 2] > 0.9) < 0.4
+    hand = affordance(seen_chair, "touch", "right_hand", "top", config=CONFIG)
+    assert _share(hand, seen_chair.points_b[:, 2] > 0.9) > 0.8
+
+
 def test_a_chair_is_pulled_by_its_back_tipped_by_its_top_and_lifted_by_its_frame(seen_chair: SurfacePoints) -> None:
     z = seen_chair.points_b[:, 2]
     height = {

@@ -18,6 +18,11 @@ from generate.planner import GrammarPlanner
 SENTENCE = "a person lifts the chair"
 
 
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 def test_a_plan_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "a person pushes the box two metres with the left hand"]) == 0
     out = capsys.readouterr().out

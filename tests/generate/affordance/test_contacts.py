@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import get_args
 
@@ -41,6 +42,7 @@ def purposes(text: str) -> set[tuple[str, Purpose]]:
         ("a person moves the table", {("hand", "shove")}),
         ("a person moves the cup", {("hand", "load")}),
         ("a person tips over the chair", {("hand", "tilt")}),
+        ("a person tilts the stool and sits down on it", {("hand", "tilt"), ("hips", "settle")}),
         ("a person lifts the box, turns it by 90 degrees and puts it down", {("hand", "load")}),
         ("a person catches the ball", {("hand", "load")}),
         ("a person kicks the ball", {("foot", "shove")}),
@@ -80,10 +82,14 @@ def _push(**changes: object) -> InteractionPlan:
     return replace(InteractionPlan("", "push", "block", hands, phases), **changes)  # type: ignore[arg-type]
 
 
+@functools.cache
+def _block() -> SurfacePoints:
+    return SurfacePoints.of(Shape.of(Primitive("box", (0.6, 0.6, 1.0))), count=CONFIG.points)
+
+
 def _means(plan: InteractionPlan, **options: object) -> np.ndarray:
     """[2, 3] m, of the left and the right hand's map on a block."""
-    surface = SurfacePoints.of(Shape.of(Primitive("box", (0.6, 0.6, 1.0))), count=CONFIG.points)
-    maps = contact_maps(plan, surface, config=CONFIG, **options)  # type: ignore[arg-type]
+    maps = contact_maps(plan, _block(), config=CONFIG, **options)  # type: ignore[arg-type]
     return np.array([m.probability @ m.points_b for m in maps])
 
 
@@ -120,6 +126,14 @@ def test_what_stands_higher_is_touched_lower() -> None:
     floor, raised = _means(_push(side="front")), _means(_push(side="front", height_m=0.5))
     assert (floor[:, 2] > 0.1).all()
     assert (raised[:, 2] < -0.1).all()
+
+
+def test_a_head_touches_at_its_own_height() -> None:
+    """1.6 m over the floor: the upper end of a block of 1 m that is held at 0.6 m, the lower end of one at 1.6 m."""
+    block = _block()
+    low, high = (affordance(block, "touch", "head", height_m=h, config=CONFIG) for h in (0.6, 1.6))
+    assert low.probability @ block.points_b[:, 2] > 0.2
+    assert high.probability @ block.points_b[:, 2] < -0.1
 
 
 def test_the_height_at_which_a_contact_comes_about() -> None:

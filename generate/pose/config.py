@@ -32,7 +32,7 @@ class PoseWeights:
     inter: float = 200.0
     gap: float = 2000.0
     normal: float = 0.3
-    penetration: float = 60.0
+    penetration: float = 100.0
     feet: float = 1000.0
     flat: float = 5.0
     balance: float = 100.0
@@ -76,7 +76,7 @@ class PoseConfig:
     patch_points: int = 128
     hand_patch: float = 0.04
     body_patch: float = 0.1
-    margin: float = 0.004
+    margin: float = 0.006
     softness: float = 0.003
     stand_off: float = 0.05
     foot: float = 0.05

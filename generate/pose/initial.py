@@ -1,7 +1,7 @@
 """Where the descent begins: the best of poses drawn from the prior, each put where its parts are nearest to the target.
 
 A drawn pose has no place. Level soles give its tilt, the plan its heading, the floor (or the seat) its height, and the
-middle of the parts that are to touch, over that of their targets, its place.
+middle of the parts that are to touch, over that of their targets, its place. Who sits has the pelvis over the target.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def place(energy: PoseEnergy, local: torch.Tensor) -> tuple[torch.Tensor, torch.
     root = (targets.centers - middles).mean(1)
     if seated:
         hips = targets.parts.index("hips")
+        root = targets.centers[:, hips]
         height = targets.centers[:, hips, 2] - posed.vertices_w[:, body.touching("hips"), 2].amin(1)
     else:
         height = -body.soles(posed)[0].mean(1)

@@ -27,7 +27,8 @@ _LEVEL = 0.3
 _PATCH_EDGE = 2.0
 _APART = 0.05
 _SHARPER = 2.0
-"""Places are drawn with this power of their probability: the likely ones first."""
+"""Places are drawn with this power of the probability around them, times their own."""
+_SHIFTS, _WIDER, _LIKELY = 5, 0.25, 0.2
 _HANDS = ("left_hand", "right_hand")
 
 
@@ -203,19 +204,29 @@ def _place(
     plan: InteractionPlan, contact: PlannedContact, ground: Ground, facing: np.ndarray | None, config: PoseConfig,
     rng: np.random.Generator, sample: int,
 ) -> int:  # fmt: skip
-    """Index of a place on the coarse surface: the likeliest for the first sample, then drawn."""
+    """Index of a place on the coarse surface: the likeliest for the first sample, then drawn.
+
+    Parts larger than a hand move on to the middle of what is likely around (mean shift): to the middle of a seat.
+    """
     surface = ground.surface
     probability = affordance(
         surface, plan.action, contact.body_part, contact.region, facing_b=_in_frame(surface, facing)
     ).probability
-    sigma = config.hand_patch if contact.body_part in _HANDS else config.body_patch
+    hand = contact.body_part in _HANDS
+    sigma = config.hand_patch if hand else config.body_patch
     near = np.exp(-0.5 * cdist(surface.points_b, surface.points_b, "sqeuclidean") / sigma**2)
-    smooth = (near @ probability) ** _SHARPER
+    smooth = (near @ probability) ** _SHARPER * probability
     draw = rng.random()
-    if sample == 0:
-        return int(smooth.argmax())
     total = np.cumsum(smooth)
-    return int(np.searchsorted(total, draw * total[-1]).clip(max=len(total) - 1))
+    place = int(np.searchsorted(total, draw * total[-1]).clip(max=len(total) - 1)) if sample else int(smooth.argmax())
+    if hand:
+        return place
+    for _ in range(_SHIFTS):
+        weight = near[place] ** _WIDER * probability
+        middle = weight @ surface.points_b / weight.sum()
+        away = ((surface.points_b - middle) ** 2).sum(-1)
+        place = int(np.where(probability > _LIKELY * probability.max(), away, np.inf).argmin())
+    return place
 
 
 def _patch(
@@ -227,10 +238,10 @@ def _patch(
     found = affordance(surface, action, contact.body_part, contact.region, facing_b=_in_frame(surface, facing))
     place, normal = surface.points_b[center], surface.normals_b[center]
     away = ((dense.points_b - place) ** 2).sum(-1)
-    order = np.argsort(away, kind="stable")
-    within = max(int((away < (_PATCH_EDGE * sigma) ** 2).sum()), config.patch_points)
-    chosen = order[np.linspace(0, min(within, len(order)) - 1, config.patch_points).round().astype(int)]
-    same_side = (dense.normals_b[chosen] @ normal).clip(1e-3)
+    away = np.where(dense.normals_b @ normal > _LEVEL, away, np.inf)
+    within = max(int((away < (_PATCH_EDGE * sigma) ** 2).sum()), min(config.patch_points, int(np.isfinite(away).sum())))
+    chosen = np.argsort(away, kind="stable")[np.linspace(0, within - 1, config.patch_points).round().astype(int)]
+    same_side = (dense.normals_b[chosen] @ normal).clip(0.0)
     weight = np.exp(-0.5 * away[chosen] / sigma**2) * same_side * (0.05 + found.at(dense.points_b[chosen]))
     return dense.points_b[chosen], dense.normals_b[chosen], weight / weight.sum()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from generate.affordance.config import purpose_of
+from generate.affordance.contacts import contact_purpose
 from generate.affordance.surface import upright
 from generate.plan import BodyPart, InteractionPlan
 from generate.pose.body import PoseBody
@@ -101,7 +101,8 @@ def build_energy(
     rng: np.random.Generator, samples: int, dtype: torch.dtype = torch.float32,
 ) -> PoseEnergy:  # fmt: skip
     """Energy of `samples` samples with targets drawn for each."""
-    parts = tuple(contact.body_part for contact in contacts_of(plan, phase))
+    contacts = contacts_of(plan, phase)
+    parts = tuple(contact.body_part for contact in contacts)
     patches = draw_targets(plan, phase, ground, config, rng, samples)
     body = PoseBody.of(offsets, config.skin, dtype)
     like = body.normals_b
@@ -110,7 +111,7 @@ def build_energy(
     return PoseEnergy(
         body, density, distance_field(ground.shape.geometry).to(like), targets, config,
         standing=tuple(row for part, row in _FEET if part not in parts),
-        carried=purpose_of(plan.action) == "settle",
+        carried=any(contact_purpose(plan, contact) == "settle" for contact in contacts),
         fingers_b=torch.as_tensor(density.prior.fingers_b).to(like),
     )  # fmt: skip
 

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from generate.affordance import SurfacePoints, affordance, palm_pairs
-from generate.affordance.config import purpose_of
+from generate.affordance import Affordance, SurfacePoints, affordance, palm_pairs
+from generate.affordance.contacts import contact_purpose, height_at
 from generate.affordance.estimate import person_facing
 from generate.affordance.surface import upright
 from generate.plan import BodyPart, InteractionPlan, PlannedContact
@@ -87,7 +87,7 @@ def draw_targets(
     for places in _draw(plan, contacts, ground, config, rng, samples):
         position, rotation = object_pose(plan, phase, ground, places.facing)
         patches = [
-            _patch(ground, plan.action, contact, center, places.facing, config)
+            _patch(plan, contact, ground, center, places.facing, config)
             for contact, center in zip(contacts, places.centers, strict=True)
         ]
         points, normals, weights = (np.stack(part) for part in zip(*patches, strict=True))
@@ -146,13 +146,13 @@ def _hand_pairs(
     plan: InteractionPlan, contacts: tuple[PlannedContact, ...], ground: Ground, samples: int
 ) -> list[tuple[np.ndarray, dict[BodyPart, int]]]:
     """Facing and both hands' places, best first; none where two hands find no place together, or the person sits."""
-    purpose, surface = purpose_of(plan.action), ground.surface
-    region = next(c.region for c in contacts if c.body_part in _HANDS)
+    hand, surface = next(c for c in contacts if c.body_part in _HANDS), ground.surface
+    purpose = contact_purpose(plan, hand)
     if purpose == "settle":
         return []
-    heat = affordance(surface, plan.action, "left_hand", region, side=plan.side).heat
+    heat = _map(plan, hand, surface, None).heat
     try:
-        pairs = palm_pairs(surface, plan.action, heat=heat, count=samples)
+        pairs = palm_pairs(surface, plan.action, heat=heat, count=samples, purpose=purpose)
     except AssetError:
         return []
     tree = cKDTree(surface.points_b)
@@ -186,8 +186,8 @@ def _facing(
         return wanted
     anywhere = 2.0 * np.pi * ((0.618034 * sample) % 1.0)
     way = np.zeros(2)
-    if purpose_of(plan.action) == "settle":
-        back = affordance(surface, plan.action, "back", "backrest")
+    if contact_purpose(plan, contact) == "settle":
+        back = affordance(surface, plan.action, "back", "backrest", purpose="settle")
         if back.region == "backrest":
             way = (np.average(around.points, axis=0, weights=back.probability) - around.center)[:2]
             way = way if plan.faces_away else -way
@@ -209,9 +209,7 @@ def _place(
     Parts larger than a hand move on to the middle of what is likely around (mean shift): to the middle of a seat.
     """
     surface = ground.surface
-    probability = affordance(
-        surface, plan.action, contact.body_part, contact.region, facing_b=_in_frame(surface, facing)
-    ).probability
+    probability = _map(plan, contact, surface, facing).probability
     hand = contact.body_part in _HANDS
     sigma = config.hand_patch if hand else config.body_patch
     near = np.exp(-0.5 * cdist(surface.points_b, surface.points_b, "sqeuclidean") / sigma**2)
@@ -230,12 +228,12 @@ def _place(
 
 
 def _patch(
-    ground: Ground, action: str, contact: PlannedContact, center: int, facing: np.ndarray, config: PoseConfig
+    plan: InteractionPlan, contact: PlannedContact, ground: Ground, center: int, facing: np.ndarray, config: PoseConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points, normals [M, 3] and weights [M] around a place: affordance times a Gaussian, on its side of the object."""
     surface, dense = ground.surface, ground.dense
     sigma = config.hand_patch if contact.body_part in _HANDS else config.body_patch
-    found = affordance(surface, action, contact.body_part, contact.region, facing_b=_in_frame(surface, facing))
+    found = _map(plan, contact, surface, facing)
     place, normal = surface.points_b[center], surface.normals_b[center]
     away = ((dense.points_b - place) ** 2).sum(-1)
     away = np.where(dense.normals_b @ normal > _LEVEL, away, np.inf)
@@ -250,6 +248,16 @@ def _edge(ground: Ground, position: np.ndarray, rotation: np.ndarray, facing: np
     """m, least of the object's points along the way that the person faces."""
     points: np.ndarray = position + rotations.rotate(rotation, ground.dense.points_b)
     return float((points @ facing).min())
+
+
+def _map(
+    plan: InteractionPlan, contact: PlannedContact, surface: SurfacePoints, facing: np.ndarray | None
+) -> Affordance:
+    """Of one contact, for what it does and at the height at which it comes about."""
+    return affordance(
+        surface, plan.action, contact.body_part, contact.region, facing_b=_in_frame(surface, facing),
+        faces_away=plan.faces_away, height_m=height_at(plan, contact), purpose=contact_purpose(plan, contact),
+    )  # fmt: skip
 
 
 def _in_frame(surface: SurfacePoints, facing: np.ndarray | None) -> np.ndarray | None:

@@ -122,9 +122,12 @@ def test_regions(seen_chair: SurfacePoints, seen_table: SurfacePoints, mug: Shap
     leg = (p[:, 2] < 0.38) & (np.abs(np.abs(p[:, :2]) - 0.2) < 0.021).all(1)
     assert regions.legs[leg & (np.abs(seen_chair.normals_b[:, 2]) < 0.5)].min() == 1.0
     assert regions.legs[p[:, 2] > 0.43].max() == 0.0
+    assert regions.handle[leg].max() == 0.0  # as slim as bars, but no handles
     assert not regions.seat[p[:, 2] > 0.5].any()
     assert not Regions(seen_table.around, CONFIG).seat.any()  # too high to sit on
     assert not Regions(seen_table.around, CONFIG).backrest.any()
+    low = SurfacePoints.of(Shape.of(Primitive("box", (0.5, 0.5, 0.1))), count=CONFIG.points)
+    assert not Regions(low.around, CONFIG).seat.any()
     handle = affordance(mug, "hold", "right_hand", "handle", config=CONFIG)
     assert handle.region == "handle"
     assert _share(handle, handle.points_b[:, 0] > 0.041) > 0.9

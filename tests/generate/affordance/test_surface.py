@@ -96,3 +96,12 @@ def test_a_basin_of_sheets_has_no_thickness() -> None:
 def test_no_direction(up: tuple[float, ...]) -> None:
     with pytest.raises(AssetError, match=r"up_b .* is no direction"):
         SurfacePoints.of(Shape.of(Primitive("sphere", (0.1,))), up_b=np.array(up))
+
+
+@pytest.mark.parametrize(
+    ("up_b", "size"),
+    [((0.0, 0.0, 1.0), (0.5, 0.7, 0.9)), ((0.0, 1.0, 0.0), (0.5, 0.9, 0.7)), ((0, 0, -2), (0.5, 0.7, 0.9))],
+)
+def test_depth_width_and_height_as_it_rests(up_b: tuple[float, ...], size: tuple[float, ...]) -> None:
+    surface = SurfacePoints.of(Shape.of(Primitive("box", (0.5, 0.7, 0.9))), count=10, up_b=np.array(up_b))
+    assert surface.size_m == pytest.approx(size)

@@ -65,6 +65,13 @@ def test_places_on_an_object(
     assert around > even
 
 
+def test_heights_are_those_at_which_contact_comes_about(capsys: pytest.CaptureFixture[str]) -> None:
+    """A cup of 10 cm, its underside brought to 1.4 m: the mouth meets its top."""
+    assert main(["plan", "a person drinks from the cup", "--object", "box:x=0.08,y=0.08,z=0.1"]) == 0
+    (head,) = (line for line in capsys.readouterr().out.splitlines() if " head " in line and " to " in line)
+    assert " 1.50 to 1.50 " in head
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

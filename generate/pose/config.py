@@ -57,7 +57,8 @@ class PoseConfig:
         weights: of the energy's terms.
         steps: of Adam; rate: rad and m that one of them moves a variable at most, falling to a fiftieth (cosine).
         candidates: poses drawn from the prior for every sample, of which the best begins; temperature: of their spread.
-        skin: `anny` (coarse, natural) or `capsules` (what physics collides), the body whose vertices count.
+        skin: `anny` (coarse, natural) or `capsules` (what physics collides), the body whose vertices count. Those of
+            the capsules crowd on the fingers: a sunken trunk weighs little there, and 3 cm of depth were left on a box.
         points: on the object's surface for the affordance; dense: for distances; patch_points: of those in a target.
         hand_patch, body_patch: m, spread of the target around the place that was drawn for a hand, another part.
         margin, softness: m, see `recon.optimizer.losses.penetration_loss`.

@@ -48,9 +48,9 @@ def chair() -> Shape:
 
 @pytest.mark.slow
 def test_hands_end_on_the_two_sides_of_a_box() -> None:
-    config = replace(QUICK, steps=100, candidates=8)
+    config = replace(QUICK, skin="anny", steps=150, candidates=16)
     best = synthesise_poses(LIFT, 0, BOX, OFFSETS, config, samples=2)[0]
-    quality = measure_pose(best, BOX, skin_of(OFFSETS, "capsules"))
+    quality = measure_pose(best, BOX, skin_of(OFFSETS, "anny"))
     assert max(quality.gaps.values()) < 0.01
     assert quality.contact_ratio == 1.0
     assert quality.depth < 0.01
@@ -66,9 +66,9 @@ def test_hands_end_on_the_two_sides_of_a_box() -> None:
 
 @pytest.mark.slow
 def test_hips_end_on_the_seat_with_the_back_to_the_backrest(chair: Shape) -> None:
-    config = replace(QUICK, steps=60, candidates=4)
+    config = replace(QUICK, skin="anny", steps=150, candidates=16)
     best = synthesise_poses(SIT, 0, chair, OFFSETS, config, samples=2)[0]
-    quality = measure_pose(best, chair, skin_of(OFFSETS, "capsules"))
+    quality = measure_pose(best, chair, skin_of(OFFSETS, "anny"))
     assert quality.gaps["hips"] < 0.01
     assert quality.depth < 0.02
     pelvis = joints(best)[0] - best.object_position_w

@@ -375,6 +375,7 @@ class Session:
         offset = placement.offset_b(self.vertex_order.vertices, correction)
         return Mesh(self.mesh.vertices * placement.scale * correction + offset, self.mesh.faces)
 
+
 def read_mask(path: Path) -> np.ndarray:
     """[H, W] bool out of an 8-bit image of any number of channels. Raises FormatError."""
     image = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_GRAYSCALE)

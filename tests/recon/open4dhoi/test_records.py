@@ -13,19 +13,12 @@ from recon.open4dhoi.records import from_annotations, parse, to_annotations, to_
 from sim.contact_graph import ContactGraph
 from sim.errors import AnnotationError, FormatError, UnknownNameError
 
-RECORD: dict[str, Any] = {
-    "00002": {"leftHand_palm": 7, "2D_keypoint": [[3, [10.5, 20.0]], [9, [1.0, 2.0]]]},
-    "00003": {"leftHand_palm": 7, "rightHand_palm": 8, "2D_keypoint": []},
-    "00004": {"multiview_cam_params": {"x": [1]}, "2D_keypoint": [[9, [1.5, 2.5]]]},
-    "00005": {"leftHand_palm": 7, "2D_keypoint": [[9, [2.5, 3.5]]]},
-    "object_scale": 1.5, "is_static_object": True, "start_frame_index": 2, "annotator": "someone",
-}  # fmt: skip
 POINTS = np.arange(30.0).reshape(10, 3)
 
 
-def test_parsed_and_written_is_the_same() -> None:
-    assert to_json(parse(RECORD)) == RECORD
-    assert parse(to_json(parse(RECORD))) == parse(RECORD)
+def test_parsed_and_written_is_the_same(record: dict[str, Any]) -> None:
+    assert to_json(parse(record)) == record
+    assert parse(to_json(parse(record))) == parse(record)
 
 
 def test_a_rejected_clip_holds_nothing_else() -> None:
@@ -36,8 +29,8 @@ def test_a_rejected_clip_holds_nothing_else() -> None:
         to_annotations(rejected, POINTS, 1.0, 10)
 
 
-def test_contacts_become_intervals_and_tracks_columns() -> None:
-    a = to_annotations(parse(RECORD), POINTS, 0.5, 8)
+def test_contacts_become_intervals_and_tracks_columns(record: dict[str, Any]) -> None:
+    a = to_annotations(parse(record), POINTS, 0.5, 8)
     assert a.contacts.keypoints == ("leftHand_palm", "rightHand_palm", "leftHand_palm")
     assert a.contacts.first_frame.tolist() == [2, 3, 5]  # frame 4 has no contact, so the palm's has two intervals
     assert a.contacts.last_frame.tolist() == [3, 3, 5]
@@ -49,11 +42,11 @@ def test_contacts_become_intervals_and_tracks_columns() -> None:
     assert (a.object_scale, a.is_static, a.start_frame, a.num_frames) == (0.75, True, 2, 8)
 
 
-def test_annotations_survive_the_way_there_and_back() -> None:
-    a = to_annotations(parse(RECORD), POINTS, 0.5, 8)
+def test_annotations_survive_the_way_there_and_back(record: dict[str, Any]) -> None:
+    a = to_annotations(parse(record), POINTS, 0.5, 8)
     records, notes = from_annotations(a, POINTS, 0.5)
     assert notes == []
-    frames = {t: replace(record, extra={}) for t, record in parse(RECORD).frames.items()}
+    frames = {t: replace(frame, extra={}) for t, frame in parse(record).frames.items()}
     assert records.frames == frames
     assert (records.object_scale, records.is_static, records.start_frame) == (1.5, True, 2)
 

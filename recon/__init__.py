@@ -1,1 +1,1 @@
-"""Video and sparse contact points to motion (4DHOISolver, InterPoint). Empty so far."""
+"""Video and sparse contact points to motion (4DHOISolver, InterPoint): body, object and contacts, before physics."""

@@ -48,8 +48,8 @@ class OptimizerConfig:
     """How the optimizer runs.
 
     Attributes:
-        stride: K, every which frame is a key frame; iterations: of Adam. The paper's 20 leave contacts a
-            millimetre farther apart there, in half the time.
+        stride: K, every which frame is a key frame; iterations: of Adam. The paper's 20 leave contacts of a carried
+            table a millimetre farther apart, in half the time.
         pose_rate, finger_rate, object_turn_rate: rad, and object_move_rate, root_rate: m, that one step of Adam moves
             at most; they fall to a tenth on the way (cosine). The published code's steps (1e-3 rad, 3e-3 rad, 2e-3
             degrees, 1e-3 m) cover 2 cm in 20 iterations, too little to reach a point that IK left at 5.

@@ -28,8 +28,9 @@ class Targets:
         parts: C parts of the body.
         points: [B, C, M, 3] m on the object's surface; normals: [B, C, M, 3], outward.
         weights: [B, C, M], W of the affordance, sums to 1 over M.
-        position: [B, 3] m, rotation: [B, 4], of the object. forward: [B, 3], the way that the person faces.
-        edge: [B] m, least of the object's points along `forward`: feet stand before it.
+        position: [B, 3] m, rotation: [B, 4], of the object. forward: [B, 3], the way that the person faces;
+            toward: [B, 3], the way from the person to the object, the other way round for one who faces away.
+        edge: [B] m, least of the object's points along `toward`: feet stand before it.
     """
 
     parts: tuple[BodyPart, ...]
@@ -39,13 +40,14 @@ class Targets:
     position: torch.Tensor
     rotation: torch.Tensor
     forward: torch.Tensor
+    toward: torch.Tensor
     edge: torch.Tensor
 
     def rows(self, index: torch.Tensor) -> Targets:
         """Those of some samples, in an order of one's own, also repeatedly."""
         tensors = {
             name: getattr(self, name)[index]
-            for name in ("points", "normals", "weights", "position", "rotation", "forward", "edge")
+            for name in ("points", "normals", "weights", "position", "rotation", "forward", "toward", "edge")
         }
         return replace(self, **tensors)
 
@@ -154,7 +156,7 @@ class PoseEnergy:
         if self.carried or len(self.standing) < 2:
             return posed.joints_w.new_zeros(len(posed.joints_w))
         middles = torch.stack([posed.joints_w[:, _FEET[foot]].mean(1) for foot in self.standing], 1)
-        beyond = (middles * self.targets.forward[:, None]).sum(-1) - self.targets.edge[:, None]
+        beyond = (middles * self.targets.toward[:, None]).sum(-1) - self.targets.edge[:, None]
         return (beyond + self.config.stand_off).clamp_min(0.0).square().mean(-1)
 
     def balance(self, posed: PosedBody) -> torch.Tensor:

@@ -65,6 +65,7 @@ class ContactPatches:
     position: np.ndarray
     rotation: np.ndarray
     forward: np.ndarray
+    toward: np.ndarray
     edge: np.ndarray
 
 
@@ -97,7 +98,7 @@ def draw_targets(
         normals = rotations.rotate(rotation, normals)
         edge = _edge(ground, position, rotation, facing)
         points = position + rotations.rotate(rotation, points)
-        rows.append((points, normals, weights, position, rotation, forward, edge))
+        rows.append((points, normals, weights, position, rotation, forward, facing, edge))
     return ContactPatches(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
@@ -245,7 +246,7 @@ def _patch(
 
 
 def _edge(ground: Ground, position: np.ndarray, rotation: np.ndarray, facing: np.ndarray) -> float:
-    """m, least of the object's points along the way that the person faces."""
+    """m, least of the object's points along the way from the person to it."""
     points: np.ndarray = position + rotations.rotate(rotation, ground.dense.points_b)
     return float((points @ facing).min())
 

@@ -70,6 +70,17 @@ def test_a_body_in_the_box_penetrates_it(energy: PoseEnergy) -> None:
     assert float(terms["beside"][0]) > 0.01 or float(terms["beside"][1]) > 0.01
 
 
+def test_who_faces_away_stands_on_the_same_side() -> None:
+    """In front of the object, at +x, with the back to it."""
+    ground = Ground.of(BOX, np.array([0.0, 0.0, 1.0]), CONFIG)
+    plan = replace(PLAN, contacts=(PlannedContact("hips", last=1, grasped=False),), side="front", faces_away=True)
+    energy = build_energy(plan, 0, ground, OFFSETS, CONFIG, np.random.default_rng(0), 3)
+    pose, root = t_pose((1.0, 0.0, 0.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0))
+    before, among, behind = replace(energy, carried=False).beside(energy.body.pose(pose.float(), root.float())).tolist()
+    assert before == 0.0
+    assert 0.0 < among < behind
+
+
 def test_a_hand_in_the_trunk_is_found(energy: PoseEnergy) -> None:
     pose, root = t_pose((-3.0, 0.0, 0.0), (-3.0, 0.0, 0.0))
     for name, turn in (("left_shoulder", [1.2, 0.0, 1.5]), ("left_elbow", [0.0, 0.0, 2.5])):

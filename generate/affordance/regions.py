@@ -91,14 +91,12 @@ class Regions:
     @property
     def backrest(self) -> np.ndarray:
         """What rises over the seat on the side where the object is highest; not the armrests."""
-        _, _, back = self._over_seat
-        return back
+        return self._over_seat[1]
 
     @property
     def armrests(self) -> np.ndarray:
         """What lies 0.12 to 0.35 m over the seat at its left and right."""
-        _, arms, _ = self._over_seat
-        return arms
+        return self._over_seat[0]
 
     @property
     def legs(self) -> np.ndarray:
@@ -118,21 +116,21 @@ class Regions:
         return bar * (1.0 - self.legs)
 
     @functools.cached_property
-    def _over_seat(self) -> tuple[float, np.ndarray, np.ndarray]:
-        """Height of the seat, armrests, backrest."""
+    def _over_seat(self) -> tuple[np.ndarray, np.ndarray]:
+        """Armrests, backrest."""
         a, seat = self.around, self.seat
         nothing = np.zeros(len(seat))
         if not seat.any():
-            return 0.0, nothing, nothing
+            return nothing, nothing
         middle = np.average(a.points, axis=0, weights=seat)
         over = a.points - middle
         high = over[:, 2] > _ARMS[1]
         if not high.any():
-            return float(middle[2]), nothing, nothing
+            return nothing, nothing
         behind = over[high, :2].mean(0)
         behind = behind / max(float(np.linalg.norm(behind)), 1e-9)
         deep, wide = over[:, :2] @ behind, np.abs(over[:, :2] @ np.array([-behind[1], behind[0]]))
         seated = seat > 0.5 * seat.max()
         back = (over[:, 2] > _ABOVE) & (deep > _MARGIN * deep[seated].max())
         arms = (over[:, 2] > _ARMS[0]) & (over[:, 2] < _ARMS[1]) & ~back & (wide > _MARGIN * wide[seated].max())
-        return float(middle[2]), arms.astype(float), back.astype(float)
+        return arms.astype(float), back.astype(float)

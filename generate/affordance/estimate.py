@@ -35,7 +35,8 @@ class Affordance:
         points_b, normals_b: [N, 3] m, spread evenly over the surface, in the object's frame.
         probability: [N], sums to 1.
         region: the part of the object that it keeps to; "any" also where the wanted one is not there.
-        terms: what it is made of, each [N], by name; their weighted sum is the log probability up to a constant.
+        terms: what it is made of, each [N], by name; of the geometric affordance their weighted sum is the log
+            probability up to a constant, of the inpainted one they are its `nearness` and the number of `views`.
     """
 
     points_b: np.ndarray

@@ -1,6 +1,6 @@
 """Pictures of an object from around it, drawn by rays, and which places of its surface each of them shows.
 
-All of it in the upright frame of `Surroundings`: z up, the floor at z = 0, the object's middle above the origin.
+All of it in the upright frame of `Surroundings`: z up, the floor at z = 0, the centre of mass above the origin.
 """
 
 from __future__ import annotations

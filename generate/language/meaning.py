@@ -132,7 +132,7 @@ class Interpreter:
         objects = self._objects(clause, sense)
         for noun in objects:
             self.topic.mention(noun)
-        if sense.action in self.words.actions and action.script == "tool" and not objects and not self.topic.mentioned:
+        if action.script == "tool" and not objects and not self.topic.mentioned:
             self._own_tool(sense)
         asked = Request(self.topic, clause, sense, action)
         return asked.step(objects)

@@ -3,5 +3,6 @@
 from generate.pose.config import PoseConfig, PoseWeights
 from generate.pose.measure import PoseQuality, measure_pose
 from generate.pose.synthesis import StaticPose, synthesise_poses
+from generate.pose.targets import Given
 
-__all__ = ["PoseConfig", "PoseQuality", "PoseWeights", "StaticPose", "measure_pose", "synthesise_poses"]
+__all__ = ["Given", "PoseConfig", "PoseQuality", "PoseWeights", "StaticPose", "measure_pose", "synthesise_poses"]

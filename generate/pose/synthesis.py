@@ -20,7 +20,7 @@ from generate.pose.config import PoseConfig
 from generate.pose.density import PoseDensity
 from generate.pose.energy import PoseEnergy, Targets
 from generate.pose.initial import initial_poses
-from generate.pose.targets import Ground, contacts_of, draw_targets
+from generate.pose.targets import Given, Ground, contacts_of, draw_targets
 from recon.optimizer.distance_field import distance_field
 from sim import rotations
 from sim.arrays import frozen
@@ -38,6 +38,7 @@ class StaticPose:
     Attributes:
         joint_rotations_b: [52, 4] wxyz. root_position_w: [3] m.
         object_position_w: [3] m, object_rotation_w: [4] wxyz.
+        facing_w: [3] unit, level, from the person to the object before the first phase.
         parts: of the body that touch the object. energy: weighted sum of the `terms`, each weighted, by name.
     """
 
@@ -45,12 +46,14 @@ class StaticPose:
     root_position_w: np.ndarray
     object_position_w: np.ndarray
     object_rotation_w: np.ndarray
+    facing_w: np.ndarray
     parts: tuple[BodyPart, ...]
     energy: float
     terms: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        for name in ("joint_rotations_b", "root_position_w", "object_position_w", "object_rotation_w"):
+        arrays = ("joint_rotations_b", "root_position_w", "object_position_w", "object_rotation_w", "facing_w")
+        for name in arrays:
             object.__setattr__(self, name, frozen(getattr(self, name)))
 
 
@@ -65,6 +68,7 @@ def synthesise_poses(
     samples: int = 8,
     position_w: np.ndarray | None = None,
     rotation_w: np.ndarray | None = None,
+    given: Given | None = None,
 ) -> tuple[StaticPose, ...]:
     """Poses at the beginning of a phase, with the contacts of that phase, the lowest energy first.
 
@@ -77,6 +81,7 @@ def synthesise_poses(
         seed: of all that is drawn; the same gives the same.
         position_w: [3] m, where the object's origin is before the first phase (only x and y count); rotation_w: [4]
             wxyz, how it rests. Unturned about the origin unless told.
+        given: what earlier phases have settled: from where the person acts, and which parts touch where already.
 
     Raises:
         PlanError: no such phase, nothing that touches, fewer samples than one.
@@ -90,20 +95,21 @@ def synthesise_poses(
     rest = identity if rotation_w is None else np.asarray(rotation_w, np.float64)
     ground = Ground.of(shape, rotations.rotate_inverse(rest, np.array([0.0, 0.0, 1.0])), config)
     rng = np.random.default_rng(seed)
-    energy = build_energy(plan, phase, ground, offsets, config, rng, samples)
+    energy = build_energy(plan, phase, ground, offsets, config, rng, samples, given=given)
     start, root = initial_poses(energy, rng, samples)
     local, root = descend(energy, start, root)
-    return _ranked(energy, local, root, ground, rest, position_w)
+    turned = sum(step.turn for step in plan.phases[:phase])
+    return _ranked(energy, local, root, ground, rest, position_w, turned)
 
 
 def build_energy(
     plan: InteractionPlan, phase: int, ground: Ground, offsets: np.ndarray, config: PoseConfig,
-    rng: np.random.Generator, samples: int, dtype: torch.dtype = torch.float32,
+    rng: np.random.Generator, samples: int, dtype: torch.dtype = torch.float32, given: Given | None = None,
 ) -> PoseEnergy:  # fmt: skip
     """Energy of `samples` samples with targets drawn for each."""
     contacts = contacts_of(plan, phase)
     parts = tuple(contact.body_part for contact in contacts)
-    patches = draw_targets(plan, phase, ground, config, rng, samples)
+    patches = draw_targets(plan, phase, ground, config, rng, samples, given)
     body = PoseBody.of(offsets, config.skin, dtype)
     like = body.normals_b
     density = PoseDensity.of(offsets, like)
@@ -135,19 +141,22 @@ def descend(energy: PoseEnergy, start: torch.Tensor, root: torch.Tensor) -> tupl
 
 def _ranked(
     energy: PoseEnergy, local: torch.Tensor, root: torch.Tensor, ground: Ground, rest: np.ndarray,
-    position_w: np.ndarray | None,
+    position_w: np.ndarray | None, turned: float,
 ) -> tuple[StaticPose, ...]:  # fmt: skip
-    """From the canonical frame to the world, sorted."""
+    """From the canonical frame to the world, sorted; the object has `turned` so far, rad."""
     with torch.no_grad():
         terms = {name: getattr(energy.config.weights, name) * term for name, term in energy.terms(local, root).items()}
     total = torch.stack(list(terms.values())).sum(0).double().numpy()
+    before = rotations.from_rotvec(np.array([0.0, 0.0, -turned]))
     yaw = rotations.multiply(rest, rotations.inverse(upright(ground.surface.up_b)))
     shift = np.zeros(3)
     if position_w is not None:
         shift = np.asarray(position_w) - rotations.rotate(yaw, -ground.surface.around.origin)
         shift[2] = 0.0
     targets = energy.targets
-    pose, place, position, rotation = (t.double().numpy() for t in (local, root, targets.position, targets.rotation))
+    pose, place, position, rotation, toward = (
+        t.double().numpy() for t in (local, root, targets.position, targets.rotation, targets.toward)
+    )
     found = []
     for b in np.argsort(total, kind="stable"):
         joints = rotations.normalize(pose[b])
@@ -158,6 +167,7 @@ def _ranked(
                 shift + rotations.rotate(yaw, place[b]),
                 shift + rotations.rotate(yaw, position[b]),
                 rotations.multiply(yaw, rotation[b]),
+                rotations.rotate(rotations.multiply(yaw, before), toward[b]),
                 targets.parts,
                 float(total[b]),
                 {name: float(term[b]) for name, term in terms.items()},

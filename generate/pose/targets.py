@@ -7,7 +7,8 @@ end, so that turning it about the vertical turns the result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -56,6 +57,19 @@ class Places:
 
 
 @dataclass(frozen=True, eq=False)
+class Given:
+    """What earlier phases have settled.
+
+    Attributes:
+        facing: [2] unit, canonical, from the person to the object before the first phase; None: to be drawn.
+        places_b: part -> [3] m in the object's frame, where it touches already.
+    """
+
+    facing: np.ndarray | None = None
+    places_b: Mapping[BodyPart, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class ContactPatches:
     """What `generate.pose.energy.Targets` holds, as arrays."""
 
@@ -80,12 +94,13 @@ def contacts_of(plan: InteractionPlan, phase: int) -> tuple[PlannedContact, ...]
 
 
 def draw_targets(
-    plan: InteractionPlan, phase: int, ground: Ground, config: PoseConfig, rng: np.random.Generator, samples: int
-) -> ContactPatches:
+    plan: InteractionPlan, phase: int, ground: Ground, config: PoseConfig, rng: np.random.Generator, samples: int,
+    given: Given | None = None,
+) -> ContactPatches:  # fmt: skip
     """Places and the patches around them, of `samples` samples, the likeliest first."""
     contacts = contacts_of(plan, phase)
     rows = []
-    for places in _draw(plan, contacts, ground, config, rng, samples):
+    for places in _draw(plan, contacts, ground, config, rng, samples, given or Given()):
         position, rotation = object_pose(plan, phase, ground, places.facing)
         patches = [
             _patch(plan, contact, ground, center, places.facing, config)
@@ -128,13 +143,18 @@ def object_pose(plan: InteractionPlan, phase: int, ground: Ground, facing: np.nd
 
 def _draw(
     plan: InteractionPlan, contacts: tuple[PlannedContact, ...], ground: Ground, config: PoseConfig,
-    rng: np.random.Generator, samples: int,
+    rng: np.random.Generator, samples: int, given: Given,
 ) -> list[Places]:  # fmt: skip
-    parts = [contact.body_part for contact in contacts]
-    pairs = _hand_pairs(plan, contacts, ground, samples) if set(_HANDS) <= set(parts) else []
+    parts = {contact.body_part for contact in contacts} - set(given.places_b)
+    pairs = _hand_pairs(plan, contacts, ground, samples, given.facing) if set(_HANDS) <= parts else []
+    settled = {part: int(cKDTree(ground.surface.points_b).query(p)[1]) for part, p in given.places_b.items()}
     found = []
     for b in range(samples):
-        facing, chosen = pairs[b % len(pairs)] if pairs else (_facing(plan, contacts[0], ground, config, rng, b), {})
+        drawn = pairs[b % len(pairs)] if pairs else None
+        facing = drawn[0] if drawn else given.facing
+        if facing is None:
+            facing = _facing(plan, contacts[0], ground, config, rng, b)
+        chosen = (drawn[1] if drawn else {}) | settled
         centers = tuple(
             chosen[c.body_part] if c.body_part in chosen else _place(plan, c, ground, facing, config, rng, b)
             for c in contacts
@@ -144,7 +164,11 @@ def _draw(
 
 
 def _hand_pairs(
-    plan: InteractionPlan, contacts: tuple[PlannedContact, ...], ground: Ground, samples: int
+    plan: InteractionPlan,
+    contacts: tuple[PlannedContact, ...],
+    ground: Ground,
+    samples: int,
+    given: np.ndarray | None,
 ) -> list[tuple[np.ndarray, dict[BodyPart, int]]]:
     """Facing and both hands' places, best first; none where two hands find no place together, or the person sits."""
     hand, surface = next(c for c in contacts if c.body_part in _HANDS), ground.surface
@@ -158,7 +182,7 @@ def _hand_pairs(
         return []
     tree = cKDTree(surface.points_b)
     points, normals = surface.around.points[:, :2], surface.around.normals[:, :2]
-    wanted = person_facing(surface.up_b, plan.side, None)
+    wanted = person_facing(surface.up_b, plan.side, None) if given is None else given
     found = []
     for pair, quality in zip(pairs.points_b, pairs.quality, strict=True):
         i, j = (int(k) for k in tree.query(pair)[1])
@@ -172,7 +196,7 @@ def _hand_pairs(
             left = np.array([-facing[1], facing[0]])
             first, second = (i, j) if points[i] @ left > points[j] @ left else (j, i)
             hands: dict[BodyPart, int] = {"left_hand": first, "right_hand": second}
-            found.append((quality, (facing, hands)))
+            found.append((quality, (facing if given is None else given, hands)))
     return [row for _, row in sorted(found, key=lambda item: -item[0])][:samples]
 
 

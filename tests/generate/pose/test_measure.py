@@ -21,7 +21,7 @@ def quality(under_soles: float) -> tuple[float, float, float, float]:
     motion = standing(OFFSETS)
     pose = StaticPose(
         motion.joint_rotations_b[0], motion.root_position_w[0], np.array([0.0, 0.0, -0.05 - under_soles]),
-        np.array([1.0, 0, 0, 0]), ("left_foot",), 0.0, {},
+        np.array([1.0, 0, 0, 0]), np.array([1.0, 0, 0]), ("left_foot",), 0.0, {},
     )  # fmt: skip
     found = measure_pose(pose, SLAB, skin_of(OFFSETS, "capsules"))
     assert found.contact_ratio == float(found.gaps["left_foot"] <= 0.02)

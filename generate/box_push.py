@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from generate.gait import LEFT, RIGHT, Step, ramp
+from generate.gait import LEFT, RIGHT, ramp
 from sim.contact_graph import ContactGraph
 from sim.geometry import Primitive
 from sim.motion import MotionObject
@@ -14,6 +15,15 @@ from sim.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS
 
 _NEVER_TOUCHES = ("pelvis", "hip", "knee", "ankle", "foot", "spine1", "spine2", "spine3", "neck", "head")
 _RAMP_TIME = 0.7
+
+
+class Stride(NamedTuple):
+    """One foot goes straight ahead: `foot` LEFT or RIGHT, off the floor from `start` to `end` s, to ankle at `x` m."""
+
+    foot: int
+    start: float
+    end: float
+    x: float
 
 
 @dataclass(frozen=True)
@@ -48,10 +58,10 @@ class BoxPush:
     push: float = 2.6
     release: float = 5.4
     end: float = 6.3
-    steps: tuple[Step, ...] = (
-        Step(RIGHT, 0.50, 0.92, 0.40), Step(LEFT, 1.05, 1.47, 0.86), Step(RIGHT, 1.60, 2.02, 1.22),
-        Step(LEFT, 2.68, 3.10, 1.50), Step(RIGHT, 3.30, 3.72, 1.82), Step(LEFT, 3.92, 4.34, 2.13),
-        Step(RIGHT, 4.54, 4.96, 2.20),
+    steps: tuple[Stride, ...] = (
+        Stride(RIGHT, 0.50, 0.92, 0.40), Stride(LEFT, 1.05, 1.47, 0.86), Stride(RIGHT, 1.60, 2.02, 1.22),
+        Stride(LEFT, 2.68, 3.10, 1.50), Stride(RIGHT, 3.30, 3.72, 1.82), Stride(LEFT, 3.92, 4.34, 2.13),
+        Stride(RIGHT, 4.54, 4.96, 2.20),
     )  # fmt: skip
     stance_width: float = 0.16
     toe_out: float = 0.10
@@ -68,7 +78,7 @@ def varied(rng: np.random.Generator) -> BoxPush:
     return BoxPush(
         **{name: stretch * getattr(base, name) for name in ("reach", "touch", "push", "release", "end")},
         speed=base.speed / stretch,
-        steps=tuple(Step(s.foot, stretch * s.start, stretch * s.end, s.x) for s in base.steps),
+        steps=tuple(Stride(s.foot, stretch * s.start, stretch * s.end, s.x) for s in base.steps),
         push_lean=base.push_lean * rng.uniform(0.9, 1.1),
         stance_width=base.stance_width * rng.uniform(0.95, 1.05),
         hand_height=base.hand_height + rng.uniform(-0.02, 0.02),

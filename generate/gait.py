@@ -11,17 +11,25 @@ import scipy.linalg
 LEFT, RIGHT = 0, 1
 GRAVITY = 9.81
 _HEEL_RISE_TIME = 0.18
+_SHIFT_TIME = 0.5
+"""s, in which the weight goes from one foot onto both."""
 _JERK_WEIGHT = 2e-3
 
 
 @dataclass(frozen=True)
 class Step:
-    """One foot goes to a new place: `foot` LEFT or RIGHT, off the floor from `start` to `end` s, to ankle at `x` m."""
+    """One foot goes to a new place.
+
+    Attributes:
+        foot: LEFT or RIGHT. start, end: s, between which it is off the floor.
+        ball_w: x, y in m, where its ball (the toe joint) comes down; yaw: rad, the way that its toes point.
+    """
 
     foot: int
     start: float
     end: float
-    x: float
+    ball_w: tuple[float, float]
+    yaw: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,12 +38,13 @@ class FeetTracks:
 
     Attributes:
         ball_w: [T, 2, 3] m, ball of the foot (the toe joint): at rest while the foot is on the floor.
-        pitch: [T, 2] rad, heel rise about the ball.
+        yaw: [T, 2] rad, the way that the toes point. pitch: [T, 2] rad, heel rise about the ball.
         planted: bool [T, 2], the ball is on the floor.
         pressure_w: [T, 2] m, where on the floor the weight is carried (the zero-moment point that is asked for).
     """
 
     ball_w: np.ndarray
+    yaw: np.ndarray
     pitch: np.ndarray
     planted: np.ndarray
     pressure_w: np.ndarray
@@ -61,42 +70,50 @@ def bump(s: np.ndarray) -> np.ndarray:
 
 
 def track_feet(
-    times: np.ndarray, ball_w: np.ndarray, ankle_to_ball: float, steps: Sequence[Step], *, lift: float, heel_rise: float
-) -> FeetTracks:
+    times: np.ndarray, ball_w: np.ndarray, yaw: np.ndarray, ankle_to_ball: float, steps: Sequence[Step], *,
+    lift: float, heel_rise: float,
+) -> FeetTracks:  # fmt: skip
     """Follow the steps, in order of time.
 
     Args:
         times: [T] s.
-        ball_w: [2, 3] m, where the balls of the feet stand at first.
-        ankle_to_ball: m along x, so that a step's `x` is where the ankle comes down.
+        ball_w: [2, 3] m, where the balls of the feet stand at first; yaw: [2] rad, where their toes point.
+        ankle_to_ball: m, along a level foot.
         steps: not overlapping.
-        lift: m, how high the ball is lifted; heel_rise: rad, for a stride of 0.6 m, less for shorter ones.
+        lift: m, how high the ball is lifted; heel_rise: rad, for a stride of 0.6 m forward, less for shorter ones.
     """
-    track = np.repeat(ball_w[None], len(times), 0)
+    track, turned = np.repeat(ball_w[None], len(times), 0), np.repeat(yaw[None].astype(float), len(times), 0)
     pitch = np.zeros((len(times), 2))
     planted = np.ones((len(times), 2), bool)
     for step in steps:
-        stride = step.x + ankle_to_ball - track[-1, step.foot, 0]
+        stride = np.subtract(step.ball_w, track[-1, step.foot, :2])
+        ahead = float(stride @ [np.cos(step.yaw), np.sin(step.yaw)])
         s = (times - step.start) / (step.end - step.start)
-        track[:, step.foot, 0] += stride * minimum_jerk(s)
+        track[:, step.foot, :2] += stride * minimum_jerk(s)[:, None]
         track[:, step.foot, 2] += lift * bump(s)
+        turned[:, step.foot] += (step.yaw - turned[-1, step.foot]) * minimum_jerk(s)
         rise_start = step.start - _HEEL_RISE_TIME
         rise = bump((times - rise_start) / (step.end - rise_start))
-        pitch[:, step.foot] += heel_rise * min(abs(stride) / 0.6, 1.0) * rise
+        pitch[:, step.foot] += heel_rise * min(max(ahead, 0.0) / 0.6, 1.0) * rise
         planted[(s > 0) & (s < 1), step.foot] = False
-    return FeetTracks(track, pitch, planted, _pressure(times, track, ankle_to_ball, steps))
+    return FeetTracks(track, turned, pitch, planted, _pressure(times, track, turned, ankle_to_ball, steps))
 
 
-def _pressure(times: np.ndarray, ball_w: np.ndarray, ankle_to_ball: float, steps: Sequence[Step]) -> np.ndarray:
+def _pressure(
+    times: np.ndarray, ball_w: np.ndarray, yaw: np.ndarray, ankle_to_ball: float, steps: Sequence[Step]
+) -> np.ndarray:
     """The middle of the carrying foot while the other swings, a smooth way across while both stand."""
     right = np.full(len(times), 0.5)
-    share, since = 0.5, max(steps[0].start - 0.4, 0.0)
+    share, since = 0.5, max(steps[0].start - 0.4, 0.0) if steps else 0.0
     for step in steps:
+        if step.start - since > 2 * _SHIFT_TIME:  # stands on both feet for a while
+            right += (0.5 - share) * ramp(times, since, since + _SHIFT_TIME)
+            share, since = 0.5, step.start - _SHIFT_TIME
         goal = 1.0 if step.foot == LEFT else 0.0
         right += (goal - share) * ramp(times, since, step.start)
         share, since = goal, step.end
-    right += (0.5 - share) * ramp(times, since, since + 0.5)
-    middle = ball_w[..., :2] - [0.4 * ankle_to_ball, 0.0]
+    right += (0.5 - share) * ramp(times, since, since + _SHIFT_TIME)
+    middle = ball_w[..., :2] - 0.4 * ankle_to_ball * np.stack((np.cos(yaw), np.sin(yaw)), -1)
     return middle[:, LEFT] * (1 - right)[:, None] + middle[:, RIGHT] * right[:, None]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from generate.box_push import BoxPush
-from generate.gait import GRAVITY, LEFT, RIGHT, balance, ramp, track_feet
+from generate.gait import GRAVITY, LEFT, RIGHT, Step, balance, ramp, track_feet
 from generate.limbs import solve_limb
 from sim import rotations, skeleton
 from sim.body.capsules import body_geoms, body_mass
@@ -56,8 +56,13 @@ class _Posing:
         self.toes = self._foot_rotation(np.zeros((len(times), 2)))
         flat = rotations.rotate(self.toes[0], to_ball)
         ankles = np.array([[0.0, 0.5 * sign * plan.stance_width, ANKLE_HEIGHT * plan.height] for _, sign in SIDES])
+        toes_out = np.array([sign * plan.toe_out for _, sign in SIDES])
+        balls = ankles + flat
+        steps = [
+            Step(s.foot, s.start, s.end, (s.x + flat[0, 0], balls[s.foot, 1]), toes_out[s.foot]) for s in plan.steps
+        ]
         self.tracks = track_feet(
-            times, ankles + flat, float(flat[0, 0]), plan.steps, lift=plan.lift, heel_rise=plan.heel_rise
+            times, balls, toes_out, float(flat[0, 0]), steps, lift=plan.lift, heel_rise=plan.heel_rise
         )
         self.feet = self._foot_rotation(self.tracks.pitch)
         self.ankles = self.tracks.ball_w - rotations.rotate(self.feet, np.tile(to_ball, (len(times), 1, 1)))

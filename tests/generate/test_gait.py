@@ -8,7 +8,8 @@ import pytest
 from generate.gait import GRAVITY, LEFT, RIGHT, Step, balance, bump, minimum_jerk, track_feet
 
 TIMES = np.arange(91) / 30.0
-STEPS = (Step(RIGHT, 0.6, 1.0, 0.4), Step(LEFT, 1.3, 1.7, 0.4))
+STEPS = (Step(RIGHT, 0.6, 1.0, (0.52, -0.1)), Step(LEFT, 1.3, 1.7, (0.52, 0.1)))
+AHEAD = np.zeros(2)
 BALLS = np.array([[0.12, 0.1, 0.02], [0.12, -0.1, 0.02]])
 
 
@@ -18,7 +19,7 @@ def test_minimum_jerk_by_hand() -> None:
 
 
 def test_feet_rest_on_the_floor_between_their_steps_and_land_where_told() -> None:
-    feet = track_feet(TIMES, BALLS, 0.12, STEPS, lift=0.05, heel_rise=0.3)
+    feet = track_feet(TIMES, BALLS, AHEAD, 0.12, STEPS, lift=0.05, heel_rise=0.3)
     np.testing.assert_allclose(feet.ball_w[-1, :, 0], [0.52, 0.52])
     still = feet.planted[1:] & feet.planted[:-1]
     step = np.linalg.norm(np.diff(feet.ball_w, axis=0), axis=-1)
@@ -29,7 +30,7 @@ def test_feet_rest_on_the_floor_between_their_steps_and_land_where_told() -> Non
 
 
 def test_weight_is_on_the_standing_foot_while_the_other_swings() -> None:
-    feet = track_feet(TIMES, BALLS, 0.12, STEPS, lift=0.05, heel_rise=0.3)
+    feet = track_feet(TIMES, BALLS, AHEAD, 0.12, STEPS, lift=0.05, heel_rise=0.3)
     right_swings = ~feet.planted[:, RIGHT]
     np.testing.assert_allclose(feet.pressure_w[right_swings, 1], 0.1)
     np.testing.assert_allclose(feet.pressure_w[~feet.planted[:, LEFT], 1], -0.1)
@@ -38,7 +39,7 @@ def test_weight_is_on_the_standing_foot_while_the_other_swings() -> None:
 
 def test_the_centre_of_mass_keeps_the_zero_moment_point_on_the_feet() -> None:
     """Recompute the zero-moment point x - (h / g) x'' from the answer: it is where it was asked for, within 2 cm."""
-    feet = track_feet(TIMES, BALLS, 0.12, STEPS, lift=0.05, heel_rise=0.3)
+    feet = track_feet(TIMES, BALLS, AHEAD, 0.12, STEPS, lift=0.05, heel_rise=0.3)
     center = balance(feet.pressure_w, 0.95, 30.0)
     reached = center[1:-1] - 0.95 / GRAVITY * np.diff(center, 2, axis=0) * 30.0**2
     assert np.abs(reached - feet.pressure_w[1:-1]).mean() < 0.01

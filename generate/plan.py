@@ -30,6 +30,7 @@ REGIONS: tuple[Region, ...] = get_args(Region)
 PHASES: tuple[PhaseKind, ...] = get_args(PhaseKind)
 MAX_SECONDS = 60.0
 MAX_METRES = 20.0
+MAX_KILOGRAMS = 5000.0
 _UNDERGROUND = 1e-3
 
 
@@ -96,6 +97,7 @@ class InteractionPlan:
         height_m: of the object's underside above the floor at first: 0 on the ground, more on a table or in the hands.
             An object that flies in stands on "ground" and is raised, and its first move is ballistic.
         assumed: what the sentence left open and the planner filled in, in words.
+        mass_kg: of the object, or None where nobody knows it.
 
     Raises:
         PlanError: from the constructor, naming the field.
@@ -113,6 +115,7 @@ class InteractionPlan:
     source: str = ""
     height_m: float = 0.0
     assumed: tuple[str, ...] = ()
+    mass_kg: float | None = None
 
     def __post_init__(self) -> None:
         _validate(self)
@@ -165,6 +168,7 @@ def plan_schema() -> dict[str, Any]:
         InteractionPlan, skip=("text", "source", "assumed"),
         contacts={"type": "array", "items": contact}, phases={"type": "array", "items": phase},
         state=_enum(get_args(State)), side=_enum(get_args(Side)), size_m={"type": ["number", "null"]},
+        mass_kg={"type": ["number", "null"]},
     )  # fmt: skip
 
 
@@ -240,6 +244,8 @@ def _validate(plan: InteractionPlan) -> None:
         height += phase.upward
         if height < -_UNDERGROUND:
             raise PlanError(f"phases[{i}] moves the object {-height:.3g} m under the floor")
+    if plan.mass_kg is not None and not 0.0 < plan.mass_kg <= MAX_KILOGRAMS:
+        raise PlanError(f"mass_kg is {plan.mass_kg}; it has to be over 0 and at most {MAX_KILOGRAMS:g}")
     if plan.size_m is not None and not 0.0 < plan.size_m <= MAX_METRES:
         raise PlanError(f"size_m is {plan.size_m}; it has to be over 0 and at most {MAX_METRES:g}")
 

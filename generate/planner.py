@@ -90,7 +90,7 @@ class GrammarPlanner:
             tuple(sorted(ledger.contacts, key=lambda contact: (contact.first, contact.body_part))),
             tuple(ledger.phases), ledger.state, ledger.side, ledger.away,
             None if size is not None else max(ledger.size_m), "grammar", round(ledger.start_m, 6),
-            _assumed(ledger, steps, size is not None),
+            _assumed(ledger, steps, size is not None), round(ledger.mass_kg, 3),
         )  # fmt: skip
 
 

@@ -169,7 +169,7 @@ def look_around(surface: SurfacePoints) -> Surroundings:
     across = rims + np.roll(rims, _TANGENTS // 2, axis=1)
     turn = upright(surface.up_b)
     corners, points = rotations.rotate(turn, np.asarray(mesh.vertices)), rotations.rotate(turn, p)
-    center = rotations.rotate(turn, _center_of_mass(mesh, p))
+    center = rotations.rotate(turn, center_of_mass(mesh, p))
     floor = np.array([*center[:2], corners[:, 2].min()])
     hull = ConvexHull(mesh.vertices, qhull_options="QJ")
     return Surroundings(
@@ -188,7 +188,7 @@ def look_around(surface: SurfacePoints) -> Surroundings:
     )
 
 
-def _center_of_mass(mesh: trimesh.Trimesh, points: np.ndarray) -> np.ndarray:
+def center_of_mass(mesh: trimesh.Trimesh, points: np.ndarray) -> np.ndarray:
     """[3] m; the mean of the surface where the mesh encloses next to nothing, or is too broken to say."""
     low, high = mesh.bounds
     if mesh.volume > _SHEET * mesh.area:

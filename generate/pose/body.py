@@ -48,6 +48,15 @@ def part_joints(part: BodyPart) -> tuple[int, ...]:
     return tuple(JOINT_INDEX[_sided(n, side)] for n in _WHOLE.get(name, _PARTS[name][0]))
 
 
+def touching_side(part: BodyPart, vertex_joints: np.ndarray, normals_b: np.ndarray) -> np.ndarray:
+    """[K] vertices of a part's touching side, of a skin with joints [V] and normals [V, 3] at rest."""
+    side, name = _split(part)
+    names, direction = _PARTS[name]
+    joints = [JOINT_INDEX[_sided(n, side)] for n in names]
+    way = np.array(direction) / np.linalg.norm(direction)
+    return np.flatnonzero(np.isin(vertex_joints, joints) & (normals_b @ way > _FACING))
+
+
 def _sided(joint: str, side: str) -> str:
     return joint if joint in JOINT_INDEX else f"{side}{joint}"
 
@@ -145,12 +154,8 @@ class PoseBody:
 
     def touching(self, part: BodyPart) -> torch.Tensor:
         """[K] vertices of a part's touching side."""
-        side, name = _split(part)
-        names, direction = _PARTS[name]
-        joints = torch.tensor([JOINT_INDEX[_sided(n, side)] for n in names])
-        way = self.normals_b.new_tensor(direction)
-        faces = self.normals_b @ (way / way.norm()) > _FACING
-        return torch.nonzero(torch.isin(self.vertex_joints, joints) & faces)[:, 0]
+        rows = touching_side(part, self.vertex_joints.numpy(), self.normals_b.double().numpy())
+        return torch.as_tensor(rows)
 
     def normals(self, posed: PosedBody, vertices: torch.Tensor) -> torch.Tensor:
         """Outward normals of some vertices: [B, K, 3]; those of the joint that moves each one most."""

@@ -1,4 +1,4 @@
-"""Weights of the pose's energy and how it is brought down."""
+"""Weights of the energies of poses, coarse and fine, and how they are brought down."""
 
 from __future__ import annotations
 
@@ -91,3 +91,61 @@ class PoseConfig:
         for name in ("rate", "hand_patch", "body_patch", "softness"):
             if not getattr(self, name) > 0.0:
                 raise PlanError(f"poses: {name} is {getattr(self, name)}, expected more than 0")
+
+
+@dataclass(frozen=True)
+class FineWeights:
+    """What each term of `generate.pose.grasp` counts; set by hand on the plans of `benchmarks/generated_poses.py`.
+
+    Attributes:
+        closure: per unit of the residual of force closure, of contacts that grasp.
+        reach: per m of the touching skin's mean distance to the surface (quadratic below `FineConfig.near`).
+        penetration: per m of depth, summed as in `PoseWeights`; crossing: per m by which fingers are in one another.
+        stay: per rad^2 of a joint's turn away from the coarse pose; curl: per rad^2 by which fingers bend unlike their
+            neighbours or their own joints.
+        limits: per rad^2 beyond a joint's range; prior: per nat of negative log density.
+    """
+
+    closure: float = 4.0
+    reach: float = 100.0
+    penetration: float = 60.0
+    crossing: float = 20.0
+    stay: float = 0.5
+    curl: float = 0.03
+    limits: float = 10.0
+    prior: float = 0.03
+
+
+@dataclass(frozen=True)
+class FineConfig:
+    """How the fine stage descends.
+
+    Attributes:
+        weights: of the terms. steps: of Adam; rate: rad that one turns a joint of a limb at most, finger_rate: a finger.
+        refresh: steps after which nearest points are looked up anew; planes through them serve in between.
+        close: begin with fingers that are closed until they touch.
+        softness: m at which skin presses with 0.6 of its force; near: m up to which the reach is quadratic.
+        margin: m that skin keeps from the surface, penetration_softness: m; see `recon.optimizer.losses`.
+    """
+
+    weights: FineWeights = field(default_factory=FineWeights)
+    steps: int = 150
+    rate: float = 0.01
+    finger_rate: float = 0.04
+    refresh: int = 5
+    close: bool = True
+    softness: float = 0.006
+    near: float = 0.01
+    margin: float = 0.001
+    penetration_softness: float = 0.002
+
+    def __post_init__(self) -> None:
+        for item in fields(FineWeights):
+            if not getattr(self.weights, item.name) >= 0.0:
+                raise PlanError(f"fine weights: {item.name} is {getattr(self.weights, item.name)}; at least 0 expected")
+        for name in ("steps", "refresh"):
+            if getattr(self, name) < 1:
+                raise PlanError(f"fine stage: {name} is {getattr(self, name)}, expected at least 1")
+        for name in ("rate", "finger_rate", "softness", "near", "penetration_softness"):
+            if not getattr(self, name) > 0.0:
+                raise PlanError(f"fine stage: {name} is {getattr(self, name)}, expected more than 0")

@@ -1,0 +1,154 @@
+"""The fine stage: hands and arms of one pose, so that what holds the object holds it firmly.
+
+InteractAnything's finer optimisation over the pose of body and hands: force closure (`generate.pose.closure`), skin on
+the surface, nothing inside the object. Feet, trunk and place stay as the coarse stage left them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from generate.affordance.contacts import contact_purpose
+from generate.affordance.surface import SurfacePoints
+from generate.plan import InteractionPlan, PlannedContact
+from generate.pose.body import skin_of
+from generate.pose.closure import Support
+from generate.pose.config import FineConfig, PoseConfig
+from generate.pose.density import PoseDensity
+from generate.pose.grasp import Grasp
+from generate.pose.measure import PoseQuality, measure_pose
+from generate.pose.synthesis import StaticPose
+from generate.pose.targets import contacts_of
+from sim import rotations
+from sim.geometry import Geometry
+from sim.objects import Shape
+
+_LAST_RATE = 0.05
+_SAMPLES = 20_000
+_BETAS = (0.9, 0.95)
+"""A short memory: what counts changes whenever the nearest points are looked up anew."""
+
+
+@dataclass(frozen=True, eq=False)
+class FinePose:
+    """A refined pose.
+
+    Attributes:
+        pose: as it came, with other limbs and fingers; its energy and terms are those of this stage.
+        closure: residual of force closure before and after, see `generate.pose.closure`. counts: whether contacts of
+            this plan can have it, so that it was brought down; a push with flat hands or a seat cannot.
+        quality_before, quality_after: with the same skin.
+    """
+
+    pose: StaticPose
+    closure: tuple[float, float]
+    counts: bool
+    quality_before: PoseQuality
+    quality_after: PoseQuality
+
+
+def refine_pose(
+    pose: StaticPose,
+    plan: InteractionPlan,
+    phase: int,
+    shape: Shape,
+    offsets: np.ndarray,
+    config: FineConfig | None = None,
+    pose_config: PoseConfig | None = None,
+) -> FinePose:
+    """Bring the limbs that touch and their fingers to a firm hold; deterministic.
+
+    Args:
+        pose: of the coarse stage, for the same plan, phase, shape and bones [52, 3] m.
+
+    Raises:
+        PlanError: no such phase, or nothing that touches in it. MissingDependencyError: no `anny`, where wanted.
+    """
+    config = FineConfig() if config is None else config
+    pose_config = PoseConfig() if pose_config is None else pose_config
+    contacts = contacts_of(plan, phase)
+    support, counts = support_of(plan, contacts)
+    grasped = {contact.body_part: contact.grasped for contact in contacts}
+    skin = skin_of(offsets, pose_config.skin, "full")
+    surface, tree = _dense(shape.geometry)
+    density = PoseDensity.of(offsets, torch.zeros((), dtype=torch.float64))
+    grasp = Grasp.of(pose, grasped, support, counts, skin, surface, tree, density, config)
+    before = residual(grasp, grasp.start)
+    local, terms = descend(grasp)
+    refined = replace(
+        pose, joint_rotations_b=rotations.normalize(local.numpy()), energy=sum(terms.values()), terms=terms
+    )
+    return FinePose(
+        refined, (before, residual(grasp, local)), counts,
+        measure_pose(pose, shape, skin), measure_pose(refined, shape, skin),
+    )  # fmt: skip
+
+
+def support_of(plan: InteractionPlan, contacts: Sequence[PlannedContact]) -> tuple[Support, bool]:
+    """What acts on the object besides the contacts, and whether they can have force closure at all.
+
+    Contacts that grasp can: against its weight where they bear it, against floor and weight where they move it over
+    the floor or tilt it, else by themselves. Hands that push, hips that sit and feet that kick cannot.
+    """
+    purposes = {contact_purpose(plan, contact) for contact in contacts if contact.grasped}
+    if "load" in purposes:
+        return "weight", True
+    if purposes & {"shove", "tilt"}:
+        return "floor", True
+    return "none", bool(purposes)
+
+
+def residual(grasp: Grasp, local: torch.Tensor) -> float:
+    """Of force closure, with exact distances, of a pose [52, 4]."""
+    with torch.no_grad():
+        vertices = grasp.skinned(local)[0]
+        nearest = grasp.nearest(vertices)
+        return float(grasp.closure(vertices, nearest.distance, nearest.normals))
+
+
+def descend(grasp: Grasp) -> tuple[torch.Tensor, dict[str, float]]:
+    """Adam on turns of the limbs' joints and on the hinges of fingers: pose [52, 4] and weighted terms at its end."""
+    config = grasp.config
+    variables = grasp.variables()
+    turns, *angles = variables
+    groups = [{"params": [turns], "lr": config.rate}, {"params": angles, "lr": config.finger_rate}]
+    optimizer = torch.optim.Adam([group for group in groups if group["params"]], betas=_BETAS)
+    for step in range(config.steps if grasp.joints else 0):
+        if step % config.refresh == 0:
+            with torch.no_grad():
+                nearest = grasp.nearest(grasp.skinned(grasp.local(variables))[0])
+        scale = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+        for group, rate in zip(optimizer.param_groups, (config.rate, config.finger_rate), strict=False):
+            group["lr"] = rate * scale
+        optimizer.zero_grad()
+        weighted(grasp, grasp.terms(variables, nearest))["total"].backward()
+        optimizer.step()
+        with torch.no_grad():
+            for hand, bent in zip(grasp.hands, angles, strict=True):
+                bent.copy_(hand.clamp(bent))
+    with torch.no_grad():
+        local = grasp.local(variables)
+        terms = weighted(grasp, grasp.terms(variables, grasp.nearest(grasp.skinned(local)[0])))
+    return local, {name: float(term) for name, term in terms.items() if name != "total"}
+
+
+def weighted(grasp: Grasp, terms: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Terms times their weights, and their `total`; closure counts where contacts can have it."""
+    found = {name: getattr(grasp.config.weights, name) * term for name, term in terms.items()}
+    if not grasp.counts:
+        found["closure"] = 0.0 * found["closure"]
+    return {**found, "total": torch.stack(list(found.values())).sum()}
+
+
+@functools.lru_cache(maxsize=4)
+def _dense(geometry: Geometry) -> tuple[SurfacePoints, cKDTree]:
+    """Points on the surface, where normals are looked up."""
+    surface = SurfacePoints.of(Shape.of(geometry), count=_SAMPLES)
+    return surface, cKDTree(surface.points_b)

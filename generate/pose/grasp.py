@@ -1,0 +1,328 @@
+"""Hands and limbs on an object as the fine stage sees them: contact points of the skin, and the terms of its energy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from generate.affordance.surface import SurfacePoints, center_of_mass, triangulated
+from generate.plan import BodyPart
+from generate.pose.body import touching_side, vertex_normals
+from generate.pose.closure import Support, closure_residual, pressure
+from generate.pose.config import FineConfig
+from generate.pose.density import PoseDensity
+from generate.pose.fingers import HandHinges
+from generate.pose.synthesis import StaticPose
+from recon.optimizer.differentiable_body import DifferentiableBody
+from recon.optimizer.losses import penetration_loss
+from sim import rotations
+from sim.body.skin import LinearBlendSkin
+from sim.skeleton import JOINT_INDEX, PARENTS
+
+_LIMBS = {
+    "hand": ("collar", "shoulder", "elbow", "wrist"),
+    "arm": ("collar", "shoulder", "elbow"),
+    "leg": ("hip", "knee"),
+    "foot": ("hip", "knee", "ankle"),
+}
+_PAD = 0.3
+_PALM_SHARE = 4.0
+"""What the palm counts in the reach of a hand, where a finger's segment counts one."""
+_FINGER_RADIUS = 0.008
+_ALONG = (0.3, 0.8)
+_NORMAL_SIGMA, _NEIGHBOURS = 0.006, 6
+_TOUCH = 1e-3
+_LEVELS, _PRESSED = 13, 600.0
+
+
+def limb_joints(parts: tuple[BodyPart, ...]) -> list[int]:
+    """The joints that the fine stage turns, fingers apart, for the parts that touch; none for a seat or a back."""
+    found = []
+    for part in parts:
+        side, _, name = part.rpartition("_")
+        found += [JOINT_INDEX[f"{side}_{joint}"] for joint in _LIMBS.get(name, ())]
+    return sorted(set(found))
+
+
+@dataclass(frozen=True, eq=False)
+class ContactSkin:
+    """Skin that may touch: rows [K] among the vertices of a `Grasp`, area [K] m^2, share [K] of the reach (sums to 1
+    over each part, 0 where only the nearest of a part have to lie on the object), group [K] which part."""
+
+    rows: torch.Tensor
+    area: torch.Tensor
+    share: torch.Tensor
+    group: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """Planes that stand for the object around each vertex: distance [V] m at points [V, 3] m, slopes [V, 3] unit,
+    normals [V, 3] of the surface, unit, outward; all in the world."""
+
+    distance: torch.Tensor
+    points: torch.Tensor
+    slopes: torch.Tensor
+    normals: torch.Tensor
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        """Signed distance of the vertices, wherever they have gone since: [V, 3] m -> [V] m."""
+        return self.distance + (self.slopes * (points - self.points)).sum(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Grasp:
+    """One pose at its object.
+
+    Attributes:
+        body: skin of the vertices that the turned joints move (all fingers of touching hands, and limbs).
+        moves: [V], the joint that moves each vertex most.
+        surface: dense points of the object, with their search tree; position: [3] m, rotation: [4], of the object;
+            center: [3] m its centre of mass; length: m, half its diagonal.
+        contacts: the skin that may touch. grasping: [groups] bool, which count in the closure.
+        joints: the joints that turn, by index. hands: hinges of the touching hands.
+        start: [52, 4], the coarse pose. root: [3] m. angles: the hinges' beginning, [D] rad each.
+    """
+
+    body: DifferentiableBody
+    moves: torch.Tensor
+    density: PoseDensity
+    surface: SurfacePoints
+    tree: cKDTree
+    position: np.ndarray
+    rotation: np.ndarray
+    center: torch.Tensor
+    length: float
+    support: Support
+    counts: bool
+    contacts: ContactSkin
+    grasping: torch.Tensor
+    joints: list[int]
+    hands: tuple[HandHinges, ...]
+    start: torch.Tensor
+    root: torch.Tensor
+    config: FineConfig
+
+    @staticmethod
+    def of(
+        pose: StaticPose, grasped: Mapping[BodyPart, bool], support: Support, counts: bool, skin: LinearBlendSkin,
+        surface: SurfacePoints, tree: cKDTree, density: PoseDensity, config: FineConfig,
+    ) -> Grasp:  # fmt: skip
+        """Of a coarse pose; `grasped` tells of each part that touches whether it holds on."""
+        parts = tuple(grasped)
+        joints = limb_joints(parts)
+        sides = {part.split("_")[0]: grasped[part] for part in parts if part.endswith("hand")}
+        hands = tuple(HandHinges.of(skin.offsets, side, grasps=g) for side, g in sides.items())
+        dominant = np.asarray(skin.vertex_joints)
+        moved = _below([*joints])
+        contact, area, share, group = _contact_skin(skin, dominant, parts, dict(zip(sides, hands, strict=True)))
+        vertices = np.union1d(np.flatnonzero(np.isin(dominant, moved)), contact)
+        rows = np.searchsorted(vertices, contact)
+        body = DifferentiableBody.of(skin, dtype=torch.float64)
+        body = replace(body, blend=body.blend[torch.as_tensor(vertices)])
+        center_b, length = surface_center(surface)
+        center = pose.object_position_w + rotations.rotate(pose.object_rotation_w, center_b)
+        tensor = torch.as_tensor
+        return Grasp(
+            body, tensor(dominant[vertices]), density, surface, tree,
+            np.array(pose.object_position_w), np.array(pose.object_rotation_w),
+            tensor(center), length, support, counts,
+            ContactSkin(tensor(rows), tensor(area), tensor(share), tensor(group)),
+            torch.tensor([grasped[part] or not counts for part in parts]),
+            joints, hands, tensor(np.array(pose.joint_rotations_b)), tensor(np.array(pose.root_position_w)), config,
+        )  # fmt: skip
+
+    def variables(self) -> list[torch.Tensor]:
+        """Turns of the joints [n, 3] rad, then the hinges' angles [D] rad of each touching hand, ready to descend.
+
+        Fingers begin closed until they touch: each at the one of several flexions that costs least.
+        """
+        turns = torch.zeros(len(self.joints), 3, dtype=torch.float64)
+        angles = [hand.angles(self.start[list(hand.joints)]) for hand in self.hands]
+        with torch.no_grad():
+            closed = [
+                self._closed([turns, *angles], number, hand) if self.config.close else angles[number]
+                for number, hand in enumerate(self.hands)
+            ]
+        return [turns.requires_grad_(), *(bent.requires_grad_() for bent in closed)]
+
+    def _closed(self, variables: list[torch.Tensor], number: int, hand: HandHinges) -> torch.Tensor:
+        """The angles of one hand with every finger at its best flexion."""
+        skin, config = self.contacts, self.config
+        costs, tried = [], []
+        for level in torch.linspace(0.0, 1.0, _LEVELS).tolist():
+            angles = hand.clamp(torch.where(hand.flexes, hand.low + level * (hand.high - hand.low), 0.0))
+            some = [a if i != number + 1 else angles for i, a in enumerate(variables)]
+            vertices = self.skinned(self.local(some))[0]
+            distance = self.nearest(vertices[skin.rows]).distance
+            gap, depth = distance.clamp_min(0.0), (-distance).clamp_min(0.0)
+            cost = config.weights.reach * gap.square() / (gap + config.near) + _PRESSED * depth
+            costs.append(
+                torch.stack(
+                    [
+                        (skin.share * cost)[
+                            torch.isin(self.moves[skin.rows], torch.tensor(hand.joints[k : k + 3]))
+                        ].sum()
+                        for k in range(0, 15, 3)
+                    ]
+                )
+            )
+            tried.append(angles)
+        best = torch.stack(costs).argmin(0)
+        return torch.stack(tried)[best[hand.columns // 3], torch.arange(len(hand.columns))]
+
+    def local(self, variables: list[torch.Tensor]) -> torch.Tensor:
+        """[52, 4], local rotations of the variables' pose."""
+        turns, *angles = variables
+        pose = self.start.clone()
+        if self.joints:
+            pose[self.joints] = rotations.multiply(self.start[self.joints], rotations.from_rotvec(turns))
+        for hand, bent in zip(self.hands, angles, strict=True):
+            pose[list(hand.joints)] = hand.rotations(bent)
+        return pose
+
+    def skinned(self, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Vertices [V, 3] m, joints [52, 3] m and their rotations [52, 4]."""
+        joints, turned = self.body.joints(local[None], self.root[None])
+        return self.body.vertices(joints, turned)[0], joints[0], turned[0]
+
+    def nearest(self, vertices: torch.Tensor) -> Nearest:
+        """Exact distances and the planes through the nearest points, of vertices [V, 3] m."""
+        points = vertices.detach().numpy()
+        local = rotations.rotate_inverse(self.rotation, points - self.position)
+        closest, distance = self.surface.shape.signed_closest(local)
+        normals = self._normals(closest)
+        away = (local - closest) / np.where(np.abs(distance) > _TOUCH, distance, np.inf)[:, None]
+        slopes = np.where((np.abs(distance) > _TOUCH)[:, None], away, normals)
+        slopes, normals = (rotations.rotate(self.rotation, v) for v in (slopes, normals))
+        return Nearest(*(torch.as_tensor(v) for v in (distance, points, slopes, normals)))
+
+    def _normals(self, closest: np.ndarray) -> np.ndarray:
+        """[V, 3] unit, outward: the mean of the samples around on the same side, as wide as a finger tip is soft."""
+        away, near = self.tree.query(closest, k=_NEIGHBOURS)
+        normals = self.surface.normals_b[near]
+        same = ((normals * normals[:, :1]).sum(-1) > 0.3) * np.exp(-0.5 * (away - away[:, :1]) ** 2 / _NORMAL_SIGMA**2)
+        mean = (same[..., None] * normals).sum(1)
+        return np.asarray(mean / np.linalg.norm(mean, axis=-1, keepdims=True))
+
+    def terms(self, variables: list[torch.Tensor], nearest: Nearest) -> dict[str, torch.Tensor]:
+        """Unweighted terms by the names of `FineWeights`."""
+        local = self.local(variables)
+        vertices, joints, turned = self.skinned(local)
+        distance = nearest(vertices)
+        config = self.config
+        loss = [
+            penetration_loss(d[None], margin=m, softness=config.penetration_softness)[0] * (len(d) / 1000.0)
+            for d, m in ((distance, config.margin), (vertices[:, 2], 0.0))
+        ]
+        return {
+            "closure": self.closure(vertices, distance, nearest.normals),
+            "reach": self.reach(distance),
+            "penetration": (loss[0] + loss[1]) / 4.0,
+            "crossing": self.crossing(joints, turned),
+            "stay": variables[0].square().sum(),
+            "curl": sum((_uneven(h, a) for h, a in zip(self.hands, variables[1:], strict=True)), torch.zeros(())),
+            "limits": self.density.beyond(local[None])[0],
+            "prior": self.density.energy(local[None])[0],
+        }
+
+    def closure(self, vertices: torch.Tensor, distance: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
+        """Residual of force closure of the skin that counts; see `generate.pose.closure`."""
+        skin = self.contacts
+        some = self.grasping[skin.group]
+        rows = skin.rows[some]
+        share = pressure(distance[rows], skin.area[some], self.config.softness)
+        return closure_residual(vertices[rows], normals[rows], share, self.center, self.length, self.support)
+
+    def reach(self, distance: torch.Tensor) -> torch.Tensor:
+        """Mean over the touching skin of x^2 / (x + near), x its distance to the surface, m, summed over the parts.
+
+        Of hands all of palm and pads; of other parts the nearest skin.
+        """
+        skin = self.contacts
+        gap = distance[skin.rows].clamp_min(0.0)
+        cost = gap.square() / (gap + self.config.near)
+        total = (skin.share * cost).sum()
+        for part in range(len(self.grasping)):
+            mine = skin.group == part
+            if not bool(skin.share[mine].any()):
+                total = total + (pressure(gap[mine], skin.area[mine], self.config.softness) * cost[mine]).sum()
+        return total
+
+    def crossing(self, joints: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
+        """Sum over pairs of fingers (of one hand or both) of how deep balls along their bones are in each other, m."""
+        if not self.hands:
+            return joints.new_zeros(())
+        index = torch.tensor([j for hand in self.hands for j in hand.joints])
+        nxt = torch.tensor([j if i % 3 == 2 else j + 1 for hand in self.hands for i, j in enumerate(hand.joints)])
+        bones: torch.Tensor = rotations.rotate(turned[index], self.body.offsets[nxt])
+        balls = torch.cat([joints[index] + s * bones for s in _ALONG])
+        finger = (torch.arange(len(index)) // 3).repeat(len(_ALONG))
+        apart = ((balls[:, None] - balls[None]).square().sum(-1) + 1e-12).sqrt()
+        depth = (2 * _FINGER_RADIUS - apart).clamp_min(0.0) * (finger[:, None] < finger[None])
+        return (depth.square() / (depth + 0.002)).sum()
+
+
+def _uneven(hand: HandHinges, angles: torch.Tensor) -> torch.Tensor:
+    """rad^2: flexion unlike the neighbour's, last joints unlike two thirds of the middle ones, spread fingers."""
+    flexed = angles[hand.flexes].reshape(5, 3)
+    beside = (flexed[1:4] - flexed[:3]).square().sum()
+    coupled = (flexed[:4, 2] - 0.67 * flexed[:4, 1]).square().sum()
+    return beside + coupled + angles[~hand.flexes].square().sum()
+
+
+def surface_center(surface: SurfacePoints) -> tuple[np.ndarray, float]:
+    """Centre of mass [3] m of even material in the object's frame, and half its diagonal, m."""
+    center = center_of_mass(triangulated(surface.shape), surface.points_b)
+    return center, 0.5 * float(np.linalg.norm(np.ptp(surface.shape.bounds, axis=0)))
+
+
+def _below(joints: list[int]) -> list[int]:
+    """These joints and all that hang on them."""
+    found = set(joints)
+    for joint, parent in enumerate(PARENTS):
+        if parent in found:
+            found.add(joint)
+    return sorted(found)
+
+
+def _contact_skin(
+    skin: LinearBlendSkin, dominant: np.ndarray, parts: tuple[BodyPart, ...], hands: Mapping[str, HandHinges]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices [K] of all parts' touching sides, area [K] m^2, share [K] of the reach, and the part's number [K]."""
+    normals, areas = vertex_normals(skin), _areas(skin)
+    found, shares, groups = [], [], []
+    for number, part in enumerate(parts):
+        side = part.split("_")[0]
+        if part.endswith("hand"):
+            hand = hands[side]
+            segments = (JOINT_INDEX[f"{side}_wrist"], *hand.joints)
+            rows = [
+                np.flatnonzero((dominant == j) & (normals @ pad > _PAD))
+                for j, pad in zip(segments, hand.pads, strict=True)
+            ]
+            weights = np.array([_PALM_SHARE] + [1.0] * len(hand.joints))
+            weights = weights / weights.sum()
+            share = np.concatenate(
+                [w * areas[r] / areas[r].sum() for w, r in zip(weights, rows, strict=True) if len(r)]
+            )
+            mine = np.concatenate(rows)
+        else:
+            mine = touching_side(part, dominant, normals)
+            share = np.zeros(len(mine))
+        found.append(mine)
+        shares.append(share)
+        groups.append(np.full(len(mine), number))
+    index = np.concatenate(found)
+    return index, areas[index], np.concatenate(shares), np.concatenate(groups)
+
+
+def _areas(skin: LinearBlendSkin) -> np.ndarray:
+    """[V] m^2, a third of the triangles around each vertex."""
+    corners = skin.rest_vertices[skin.faces]
+    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    return np.bincount(skin.faces.ravel(), np.repeat(area / 3.0, skin.faces.shape[1]), len(skin.rest_vertices))

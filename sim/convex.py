@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, QhullError
 
 from sim.errors import AssetError
@@ -35,6 +37,8 @@ MIN_THICKNESS = 0.008
 
 _VERSION = 2  # of the tightening below: raise it when hulls come out differently
 _SURFACE_POINTS = 60_000
+_PIECE_FACES = 500  # more a piece, on average, is a scan
+_PIECE_SLACK = 1e-6  # of the longest edge, by which a piece may bulge out of its own faces' planes
 _CONVEX_SLACK = 0.25  # a mesh whose dents are below this share of the threshold counts as convex
 
 
@@ -47,6 +51,8 @@ def convex_parts(
     seed: int = 0,
 ) -> tuple[Mesh, ...]:
     """Convex hulls that together cover the mesh, in its frame, largest first; from the cache where they are there.
+
+    A mesh that is made of closed convex pieces keeps them as they are (`convex_pieces`).
 
     Args:
         mesh: any triangle soup that encloses or outlines a body; it need not be watertight.
@@ -70,6 +76,9 @@ def convex_parts(
         "max_hulls": max_hulls, "threshold": threshold, "max_vertices": max_vertices, "seed": seed,
         "coacd": importlib.metadata.version("coacd"), "version": _VERSION,
     }  # fmt: skip
+    pieces = convex_pieces(mesh, max_hulls)
+    if len(pieces) > 1:
+        return tuple(sorted((_hull(piece, max_vertices) for piece in pieces), key=_volume, reverse=True))
     path = cache_dir("hulls") / f"{_digest(mesh, options)}.npz"
     cached = _load(path)
     if cached is not None:
@@ -77,6 +86,33 @@ def convex_parts(
     parts = _decompose(mesh, max_hulls, threshold, max_vertices, seed)
     _save(path, parts)
     return parts
+
+
+def convex_pieces(mesh: Mesh, most: int) -> list[np.ndarray]:
+    """Corners [V, 3] of the mesh's connected pieces, if these are all closed and convex and at most `most`; else none.
+
+    Furniture modelled of boxes is its own decomposition, exact and at once; CoACD takes up to minutes for it.
+    """
+    if len(mesh.faces) > most * _PIECE_FACES:
+        return []
+    body = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    edges = np.asarray(body.face_adjacency)
+    if 2 * len(edges) != 3 * len(mesh.faces):  # an edge that is open, or of more than two faces
+        return []
+    links = coo_array((np.ones(len(edges)), edges.T), (len(mesh.faces),) * 2)
+    count, piece = connected_components(links, directed=False)
+    if count > most:
+        return []
+    slack = _PIECE_SLACK * float(np.ptp(mesh.vertices, axis=0).max())
+    pieces = []
+    for k in range(count):
+        faces = mesh.faces[piece == k]
+        corners = mesh.vertices[np.unique(faces)]
+        heights = (corners - body.triangles[piece == k][:, :1]) @ body.face_normals[piece == k][:, :, None]
+        if not np.ptp(corners, axis=0).all() or heights.max() > slack:
+            return []
+        pieces.append(corners)
+    return pieces
 
 
 def hull_distance(hulls: tuple[Mesh, ...], points: np.ndarray) -> np.ndarray:

@@ -62,6 +62,19 @@ def ramp(times: np.ndarray, start: float, end: float) -> np.ndarray:
     return minimum_jerk((times - start) / (end - start))
 
 
+def cruise(times: np.ndarray, seconds: float, ramp_seconds: float) -> np.ndarray:
+    """0 to 1 over 0..`seconds`: constant speed between two minimum-jerk ramps of the speed; constant outside."""
+    ramp_seconds = min(ramp_seconds, 0.5 * seconds)
+    covered = _ramp_integral(times / ramp_seconds) - _ramp_integral((times - seconds) / ramp_seconds + 1.0)
+    return covered * ramp_seconds / (seconds - ramp_seconds)
+
+
+def _ramp_integral(s: np.ndarray) -> np.ndarray:
+    inside = np.clip(s, 0.0, 1.0)
+    value: np.ndarray = inside**4 * (2.5 - 3.0 * inside + inside**2) + np.maximum(s - 1.0, 0.0)
+    return value
+
+
 def bump(s: np.ndarray) -> np.ndarray:
     """0 to 1 and back over s in [0, 1], starting and ending at rest: (4 s (1 - s))^2."""
     s = np.clip(s, 0.0, 1.0)

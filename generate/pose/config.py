@@ -36,7 +36,7 @@ class PoseWeights:
     feet: float = 1000.0
     flat: float = 5.0
     balance: float = 100.0
-    beside: float = 20.0
+    beside: float = 60.0
     limits: float = 10.0
     prior: float = 0.03
     fingers: float = 0.02
@@ -101,7 +101,7 @@ class FineWeights:
         closure: per unit of the residual of force closure, of contacts that grasp.
         reach: per m of the touching skin's mean distance to the surface (quadratic below `FineConfig.near`).
         penetration: per m of depth, summed as in `PoseWeights`; crossing: per m by which fingers are in one another.
-        stay: per rad^2 of a joint's turn away from the coarse pose; curl: per rad^2 by which fingers bend unlike their
+        stay: per rad^2 of a joint's turn away from the coarse pose; feet: per m^2 by which standing feet move; curl: per rad^2 by which fingers bend unlike their
             neighbours or their own joints.
         limits: per rad^2 beyond a joint's range; prior: per nat of negative log density.
     """
@@ -111,6 +111,7 @@ class FineWeights:
     penetration: float = 60.0
     crossing: float = 20.0
     stay: float = 0.5
+    feet: float = 5000.0
     curl: float = 0.03
     limits: float = 10.0
     prior: float = 0.03
@@ -123,7 +124,8 @@ class FineConfig:
     Attributes:
         weights: of the terms. steps: of Adam; rate: rad that one turns a joint of a limb at most, finger_rate: a finger.
         refresh: steps after which nearest points are looked up anew; planes through them serve in between.
-        close: begin with fingers that are closed until they touch.
+        approach: share of the steps that hands come up open; close: then close their fingers until they touch.
+        still: what a turn of a joint of trunk, legs and free limbs costs, beside one of a limb that touches.
         softness: m at which skin presses with 0.6 of its force; near: m up to which the reach is quadratic.
         margin: m that skin keeps from the surface, penetration_softness: m; see `recon.optimizer.losses`.
     """
@@ -133,7 +135,9 @@ class FineConfig:
     rate: float = 0.01
     finger_rate: float = 0.04
     refresh: int = 5
+    approach: float = 0.4
     close: bool = True
+    still: float = 10.0
     softness: float = 0.006
     near: float = 0.01
     margin: float = 0.001

@@ -149,15 +149,17 @@ class PoseEnergy:
         return {"feet": heights[:, rows].square().mean(-1), "flat": (1.0 - up[:, rows, 2]).mean(-1)}
 
     def beside(self, posed: PosedBody) -> torch.Tensor:
-        """Mean square of the way by which standing feet are in among the object instead of before it, m^2.
+        """Mean square of the way by which standing feet are in among the object instead of before it, m^2."""
+        return self.beyond_edge(posed.joints_w).square().mean(-1)
 
-        Not where the object carries the person, or feet are on it.
-        """
+    def beyond_edge(self, joints_w: torch.Tensor) -> torch.Tensor:
+        """m by which each foot is in among the object, [B, 52, 3] m -> [B, 2]; 0 where the object carries the person,
+        or feet are on it."""
         if self.carried or len(self.standing) < 2:
-            return posed.joints_w.new_zeros(len(posed.joints_w))
-        middles = torch.stack([posed.joints_w[:, _FEET[foot]].mean(1) for foot in self.standing], 1)
+            return joints_w.new_zeros(len(joints_w), 2)
+        middles = torch.stack([joints_w[:, _FEET[foot]].mean(1) for foot in self.standing], 1)
         beyond = (middles * self.targets.toward[:, None]).sum(-1) - self.targets.edge[:, None]
-        return (beyond + self.config.stand_off).clamp_min(0.0).square().mean(-1)
+        return (beyond + self.config.stand_off).clamp_min(0.0)
 
     def balance(self, posed: PosedBody) -> torch.Tensor:
         """Square of the way by which the centre of mass is over the edge of the support, m^2.

@@ -76,6 +76,7 @@ def place(energy: PoseEnergy, local: torch.Tensor) -> tuple[torch.Tensor, torch.
         height = targets.centers[:, hips, 2] - posed.vertices_w[:, body.touching("hips"), 2].amin(1)
     else:
         height = -body.soles(posed)[0].mean(1)
+        root = root - energy.beyond_edge(posed.joints_w + root[:, None]).amax(1)[:, None] * targets.toward
     return turned, torch.cat((root[:, :2], height[:, None]), 1)
 
 

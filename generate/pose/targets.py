@@ -18,6 +18,7 @@ from generate.affordance import Affordance, SurfacePoints, affordance, palm_pair
 from generate.affordance.contacts import contact_purpose, height_at
 from generate.affordance.estimate import person_facing
 from generate.affordance.surface import upright
+from generate.object_path import object_path
 from generate.plan import BodyPart, InteractionPlan, PlannedContact
 from generate.pose.config import PoseConfig
 from sim import rotations
@@ -118,27 +119,11 @@ def draw_targets(
 
 
 def object_pose(plan: InteractionPlan, phase: int, ground: Ground, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Position [3] m and rotation [4] at the beginning of a phase, canonical: what the phases before add up to.
-
-    Turns and tilts are about the centre of mass; the underside is at `height_m` plus all that was raised.
-    """
-    around, done = ground.surface.around, plan.phases[:phase]
-    left = np.array([-facing[1], facing[0], 0.0])
-    rest, turned = upright(ground.surface.up_b), np.array([1.0, 0.0, 0.0, 0.0])
-    moved, yaw = np.zeros(3), 0.0
-    for step in done:
-        moved += step.forward * np.append(facing, 0.0) + step.leftward * left
-        axis = rotations.rotate(rotations.from_rotvec(np.array([0.0, 0.0, yaw])), left)
-        yaw += step.turn
-        turned = rotations.multiply(
-            rotations.from_rotvec(np.array([0.0, 0.0, step.turn])),
-            rotations.multiply(rotations.from_rotvec(step.tilt * axis), turned),
-        )
-    rotation = rotations.multiply(turned, rest)
-    position = around.center - rotations.rotate(turned, around.center + around.origin) + moved
-    height = plan.height_m + sum(step.upward for step in done)
-    position[2] += height - float(ground.shape.lowest_height(position, rotation))
-    return position, rotation
+    """Position [3] m and rotation [4] at the beginning of a phase, canonical: what the phases before add up to."""
+    done = (np.arange(len(plan.phases)) < phase).astype(float)[None]
+    seconds = np.array([step.seconds for step in plan.phases])
+    position, rotation = object_path(plan, ground.surface, facing, done, seconds)
+    return position[0], rotation[0]
 
 
 def _draw(

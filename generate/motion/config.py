@@ -1,0 +1,122 @@
+"""How motions are made: gait, the weights of the space-time optimisation, and what is left out for comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from generate.pose.config import PoseConfig
+from sim.errors import PlanError
+
+
+@dataclass(frozen=True)
+class GaitConfig:
+    """How the person walks.
+
+    Attributes:
+        step_length: m; step_turn: rad, of one step at most; step_seconds: s, of one step at least.
+        stance_width: m, between the feet; toe_out: rad.
+        lift: m, how high the ball of a swinging foot is lifted; heel_rise: rad, at the end of its stance.
+        walk_up: m that an approach or a retreat covers.
+    """
+
+    step_length: float = 0.45
+    step_turn: float = 0.6
+    step_seconds: float = 0.5
+    stance_width: float = 0.24
+    toe_out: float = 0.1
+    lift: float = 0.06
+    heel_rise: float = 0.3
+    walk_up: float = 1.0
+
+
+@dataclass(frozen=True)
+class MotionWeights:
+    """What each term of `generate.motion.energy` counts, by frame.
+
+    Attributes:
+        anchor: per m^2 by which the joint of a touching part is off its place on the object; turned: per 1 - cosine^2
+            of half the angle by which it is turned.
+        feet: per m^2 by which ankles are off the footsteps.
+        balance: per m^2 by which the centre of mass is off the one that the feet can support.
+        penetration: per m of depth in the object or the floor, as in `PoseWeights`; itself: the same in oneself.
+        limits: per rad^2 beyond a joint's range; prior: per nat of negative log density.
+        upright: per 1 - cosine between the way that the pelvis faces and the way of the stance.
+        smooth: per (m/s^2)^2 of the joints' mean squared acceleration; stay: per rad^2 off the draft.
+    """
+
+    anchor: float = 3000.0
+    turned: float = 4.0
+    feet: float = 3000.0
+    balance: float = 150.0
+    penetration: float = 60.0
+    itself: float = 10.0
+    limits: float = 10.0
+    prior: float = 0.01
+    upright: float = 1.0
+    smooth: float = 0.02
+    stay: float = 0.05
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            if not getattr(self, item.name) >= 0.0:
+                raise PlanError(f"motion weights: {item.name} is {getattr(self, item.name)}; it has to be at least 0")
+
+
+@dataclass(frozen=True)
+class SpaceTimeConfig:
+    """How the whole clip is optimised.
+
+    Attributes:
+        weights: of the terms. stride: every which frame is a key frame, between which corrections are interpolated.
+        posture_steps: of Adam for the postures at the phases' bounds; steps: for the clip; rate: rad and m of one.
+        stand_off: m from which hands come to their place straight along the surface's normal, and go again;
+            stand_off_seconds: how long that takes.
+        margin, softness: m, see `recon.optimizer.losses.penetration_loss`.
+    """
+
+    weights: MotionWeights = field(default_factory=MotionWeights)
+    stride: int = 3
+    posture_steps: int = 150
+    steps: int = 100
+    rate: float = 0.02
+    stand_off: float = 0.06
+    stand_off_seconds: float = 0.35
+    margin: float = 0.003
+    softness: float = 0.003
+
+    def __post_init__(self) -> None:
+        for name in ("stride", "posture_steps", "steps"):
+            if getattr(self, name) < 1:
+                raise PlanError(f"motion: {name} is {getattr(self, name)}, expected at least 1")
+        for name in ("rate", "softness", "stand_off_seconds"):
+            if not getattr(self, name) > 0.0:
+                raise PlanError(f"motion: {name} is {getattr(self, name)}, expected more than 0")
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """How a plan becomes a motion.
+
+    Attributes:
+        pose: of the static poses; gait; optimisation: of the clip.
+        samples: static poses that are drawn for each set of contacts, of which the best is taken.
+        height_m: the person's stature.
+        use_affordance: draw contacts by the affordance, else evenly over the surface.
+        use_anchors: contact keypoints hold body and object together, else only the postures at the phases' bounds.
+        use_fine: grasps are closed by the fine stage.
+    """
+
+    pose: PoseConfig = field(default_factory=PoseConfig)
+    gait: GaitConfig = field(default_factory=GaitConfig)
+    optimisation: SpaceTimeConfig = field(default_factory=SpaceTimeConfig)
+    samples: int = 4
+    height_m: float = 1.75
+    use_affordance: bool = True
+    use_anchors: bool = True
+    use_fine: bool = True
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise PlanError(f"motion: samples is {self.samples}, expected at least 1")
+        if not 1.0 <= self.height_m <= 2.3:
+            raise PlanError(f"motion: a person of {self.height_m:g} m; expected 1 to 2.3 m")

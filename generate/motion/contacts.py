@@ -1,0 +1,133 @@
+"""What touches what in a motion: joints anchored to the object, the contact graph of keypoints, and the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from generate.gait import minimum_jerk
+from generate.motion.config import SpaceTimeConfig
+from generate.motion.energy import Anchors
+from generate.motion.timeline import FPS, Timeline
+from generate.plan import BodyPart, InteractionPlan, PlannedContact
+from generate.pose.body import part_joints
+from sim import rotations
+from sim.contact_graph import ContactGraph
+from sim.keypoints import KEYPOINT_INDEX, KEYPOINT_JOINTS, KEYPOINT_NAMES, keypoint_offsets
+from sim.objects import Shape
+from sim.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS
+
+_JOINT = {
+    "head": "head", "chest": "spine3", "back": "spine3", "hips": "pelvis", "arm": "elbow", "hand": "wrist",
+    "leg": "knee", "foot": "ankle",
+}  # fmt: skip
+_TOUCHING = 0.025
+"""m from the surface at which a keypoint of a touching part counts as touching."""
+_FREE = ("pelvis", "hip", "knee", "ankle", "foot", "spine1", "spine2", "spine3", "neck", "head")
+_SLIDE_RADIUS, _SLIDE_SECONDS = 0.08, 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Hold:
+    """Where a touching part is on the object: the pose of its joint in the object's frame.
+
+    Attributes:
+        joint: that carries the part. position_b: [3] m, rotation_b: [4]. normal_b: [3], outward, of the surface there.
+    """
+
+    joint: int
+    position_b: np.ndarray
+    rotation_b: np.ndarray
+    normal_b: np.ndarray
+
+
+def joint_of(part: BodyPart) -> int:
+    """The joint that carries a part."""
+    side, _, name = part.rpartition("_")
+    return JOINT_INDEX[f"{side}_{_JOINT[name]}" if side else _JOINT[name]]
+
+
+def is_limb(contact: PlannedContact) -> bool:
+    """Whether a hand or a foot touches, which comes to its place and leaves it along the normal."""
+    return contact.body_part.endswith(("hand", "foot"))
+
+
+def anchors(
+    timeline: Timeline, holds: Mapping[PlannedContact, Hold], position_w: np.ndarray, rotation_w: np.ndarray,
+    times: np.ndarray, config: SpaceTimeConfig,
+) -> tuple[Anchors, ...]:  # fmt: skip
+    """Of all contacts at `times` [N], with the object at position_w [N, 3] m, rotation_w [N, 4].
+
+    Before and after they hold, hands and feet are drawn to a place off the surface, less and less.
+    """
+    found = []
+    for contact, hold in holds.items():
+        begin, end = timeline.held(contact)
+        outside = np.maximum(np.maximum(begin - times, times - end), 0.0) / config.stand_off_seconds
+        weight = 1.0 - minimum_jerk(outside)
+        place = np.tile(hold.position_b, (len(times), 1))
+        if is_limb(contact):
+            place += config.stand_off * minimum_jerk(outside)[:, None] * hold.normal_b
+        else:
+            weight = np.where(outside > 0.0, 0.0, weight)
+        if contact.slides:
+            place += _sliding(hold, np.clip(times - begin, 0.0, end - begin))
+        found.append(
+            Anchors(
+                hold.joint, weight, position_w + rotations.rotate(rotation_w, place),
+                rotations.multiply(rotation_w, np.broadcast_to(hold.rotation_b, rotation_w.shape).copy()),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _sliding(hold: Hold, since: np.ndarray) -> np.ndarray:
+    """Circles on the surface: [N] s -> [N, 3] m in the object's frame."""
+    aside = np.eye(3)[np.abs(hold.normal_b).argmin()]
+    first = rotations.normalize(np.cross(hold.normal_b, aside))
+    angle = 2.0 * np.pi * since / _SLIDE_SECONDS
+    grown = _SLIDE_RADIUS * minimum_jerk(since / _SLIDE_SECONDS)[:, None]
+    around: np.ndarray = np.sin(angle)[:, None] * first + np.cos(angle)[:, None] * np.cross(hold.normal_b, first)
+    return grown * around
+
+
+def contact_graph(
+    timeline: Timeline, holds: Mapping[PlannedContact, Hold], shape: Shape, offsets: np.ndarray, frames: int
+) -> ContactGraph:
+    """Keypoints of the touching parts that lie on the surface while they are held; at least the nearest one."""
+    offset_b = keypoint_offsets(offsets)
+    rows: list[tuple[str, np.ndarray, int, int]] = []
+    for contact, hold in holds.items():
+        some = [i for i, j in enumerate(KEYPOINT_JOINTS) if j in part_joints(contact.body_part) and j == hold.joint]
+        some = some or [i for i, j in enumerate(KEYPOINT_JOINTS) if j == hold.joint]
+        points = hold.position_b + rotations.rotate(hold.rotation_b, offset_b[some])
+        surface, distance = shape.signed_closest(points)
+        near = np.flatnonzero(distance < max(_TOUCHING, float(distance.min()) + 1e-6))
+        first, last = interval(timeline, contact, frames)
+        rows += [(KEYPOINT_NAMES[some[k]], surface[k], first, last) for k in near]
+    if not rows:
+        return ContactGraph()
+    names, points_b, firsts, lasts = zip(*rows, strict=True)
+    assert all(name in KEYPOINT_INDEX for name in names)
+    return ContactGraph(names, np.zeros(len(rows), int), np.stack(points_b), np.array(firsts), np.array(lasts))
+
+
+def interval(timeline: Timeline, contact: PlannedContact, frames: int) -> tuple[int, int]:
+    """First and last frame in which a contact holds."""
+    begin, end = timeline.held(contact)
+    first = min(int(np.ceil(begin * FPS - 1e-6)), frames - 1)
+    return first, int(np.clip(np.floor(end * FPS + 1e-6), first, frames - 1))
+
+
+def contact_labels(plan: InteractionPlan, timeline: Timeline, frames: int) -> np.ndarray:
+    """[T, 52] int8: +1 while a planned part touches, -1 for trunk, head and legs that the plan does not name, else 0."""
+    labels = np.zeros((frames, NUM_JOINTS), np.int8)
+    labels[:, [j for j, name in enumerate(JOINT_NAMES) if name.rpartition("_")[2] in _FREE]] = -1
+    for contact in plan.contacts:
+        labels[:, list({*part_joints(contact.body_part), joint_of(contact.body_part)})] = 0
+    for contact in plan.contacts:
+        first, last = interval(timeline, contact, frames)
+        labels[first : last + 1, joint_of(contact.body_part)] = 1
+    return labels

@@ -1,0 +1,112 @@
+"""Postures at the bounds of the phases: relaxed where nothing is touched, else holding what the plan holds there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from generate.limbs import solve_limb
+from generate.motion.config import SpaceTimeConfig
+from generate.motion.energy import Course, MotionEnergy, Subject, corrected, descend
+from generate.motion.stances import Stance
+from recon.body.pose_prior import load_pose_prior
+from sim import rotations, skeleton
+from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, SIDES
+
+_IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
+_BLENDS = (0.0, 0.35, 0.7)
+
+
+@dataclass(frozen=True, eq=False)
+class Posture:
+    """A pose beside a stance: local rotations [52, 4], whose root is relative to the stance's way, and the root's place
+    [3] m, ahead, left and above the floor of the stance's middle."""
+
+    rotations_b: np.ndarray
+    root: np.ndarray
+
+    @staticmethod
+    def beside(stance: Stance, rotations_b: np.ndarray, root_w: np.ndarray) -> Posture:
+        """Of a pose in the world."""
+        away = _about_z(-stance.yaw)
+        local = rotations_b.copy()
+        local[0] = rotations.multiply(away, rotations_b[0])
+        return Posture(local, rotations.rotate(away, root_w - np.append(stance.position, 0.0)))
+
+    def at(self, stance: Stance) -> tuple[np.ndarray, np.ndarray]:
+        """In the world: [52, 4] and [3] m."""
+        yaw = _about_z(stance.yaw)
+        local = self.rotations_b.copy()
+        local[0] = rotations.multiply(yaw, self.rotations_b[0])
+        return local, np.append(stance.position, 0.0) + rotations.rotate(yaw, self.root)
+
+    def towards(self, other: Posture, share: float) -> Posture:
+        """A posture between the two."""
+        turned = rotations.slerp(self.rotations_b, other.rotations_b, np.full(skeleton.NUM_JOINTS, share))
+        return Posture(turned, self.root + share * (other.root - self.root))
+
+
+def relaxed(offsets: np.ndarray, ankle_height: float) -> Posture:
+    """Upright, knees a little bent, arms hanging."""
+    world = np.tile(_IDENTITY, (1, skeleton.NUM_JOINTS, 1))
+    local = skeleton.local_rotations(world)
+    joints = skeleton.forward_kinematics(local, np.zeros((1, 3)), offsets)[0]
+    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
+        shoulder, elbow, wrist = (JOINT_INDEX[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist"))
+        length = np.linalg.norm(offsets[[elbow, wrist]], axis=-1).sum()
+        hanging = joints[:, shoulder] + 0.97 * length * rotations.normalize(np.array([[0.12, 0.14 * sign, -1.0]]))
+        upper, lower = solve_limb(
+            joints[:, shoulder], hanging, np.array([[-1.0, 0.35 * sign, 0.0]]), offsets[elbow], offsets[wrist],
+            hinge_b=np.array([0.0, 0.0, -sign]),
+        )  # fmt: skip
+        world[:, shoulder] = upper
+        world[:, elbow : wrist + 16] = lower[:, None]
+    local = skeleton.local_rotations(world)[0]
+    local[list(FINGER_JOINTS)] = load_pose_prior().fingers_b
+    leg = offsets[[JOINT_INDEX["left_knee"], JOINT_INDEX["left_ankle"]]]
+    hip = offsets[JOINT_INDEX["left_hip"], 2]
+    return Posture(local, np.array([-0.03, 0.0, ankle_height + 0.985 * np.linalg.norm(leg, axis=-1).sum() - hip]))
+
+
+def settle(
+    subject: Subject, course: Course, config: SpaceTimeConfig, stances: list[Stance], free: Posture,
+    guesses: list[Posture],
+) -> list[Posture]:  # fmt: skip
+    """The postures of N bounds, each from the best of blends of its guess with the relaxed one.
+
+    Args:
+        course: of N independent frames. stances, guesses: N.
+    """
+    tried = [[guess.towards(free, share).at(s) for guess, s in zip(guesses, stances, strict=True)] for share in _BLENDS]
+    energy = MotionEnergy(subject, course, config)
+    totals = np.stack([_total(energy, *_stacked(rows)) for rows in tried])
+    best = totals.argmin(0)
+    local, root = _stacked([tried[k][n] for n, k in enumerate(best)])
+    turn, move, _ = descend(energy, local, root, config.posture_steps)
+    found, place = apply(local, turn), root + move
+    return [Posture.beside(s, q, p) for s, q, p in zip(stances, found, place, strict=True)]
+
+
+def apply(rotations_b: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """`energy.corrected` on arrays, normalised."""
+    q: np.ndarray = rotations.normalize(
+        corrected(rotations.as_tensor(rotations_b), rotations.as_tensor(turn)).numpy()
+    )
+    return q
+
+
+def _total(energy: MotionEnergy, local: np.ndarray, root: np.ndarray) -> np.ndarray:
+    _, _, terms = descend(energy, local, root, 0)
+    total: np.ndarray = np.sum(list(terms.values()), axis=0)
+    return total
+
+
+def _stacked(rows: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    local, root = zip(*rows, strict=True)
+    return np.stack(local), np.stack(root)
+
+
+def _about_z(angle: float) -> np.ndarray:
+    q: np.ndarray = rotations.from_rotvec(np.array([0.0, 0.0, angle]))
+    return q

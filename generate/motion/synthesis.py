@@ -1,0 +1,309 @@
+"""A plan and a shape to a motion: static poses, stances, footsteps, postures, and one optimisation over the clip.
+
+After InteractAnything (static poses by affordance, fine stage) and AnchorHOI (contact keypoints as anchors of the
+motion); walking, contacts that are broken and made again, and balance are this project's own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from generate.affordance.contacts import contact_purpose
+from generate.affordance.surface import upright
+from generate.gait import track_feet
+from generate.motion import limbs
+from generate.motion.config import GenerateConfig
+from generate.motion.contacts import anchors, contact_graph, contact_labels
+from generate.motion.draft import Draft, Load, draft, push_lean
+from generate.motion.energy import Course, MotionEnergy, Subject, descend
+from generate.motion.epochs import Epoch, find_epochs, plan_stances
+from generate.motion.postures import Posture, apply, relaxed, settle
+from generate.motion.stances import Foot, Stance, balls, footsteps, needed_seconds, toes
+from generate.motion.timeline import FPS, Timeline
+from generate.object_path import GRAVITY, object_path
+from generate.plan import InteractionPlan
+from generate.pose.body import PoseBody
+from generate.pose.density import PoseDensity
+from generate.pose.targets import Ground
+from recon.optimizer.distance_field import distance_field
+from sim import rotations
+from sim.body.capsules import body_mass, default_stance
+from sim.motion import Motion, MotionObject
+from sim.objects import Shape
+from sim.skeleton import JOINT_INDEX, SIDES
+from sim.subject import default_offsets
+
+_UP = np.array([0.0, 0.0, 1.0])
+_IN_FRONT = 0.45
+"""m from an object's edge to the person who only walks up to it."""
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedMotion:
+    """A motion with the account of it.
+
+    Attributes:
+        motion: 30 fps, with contact graph and labels. plan: as it was carried out, with the seconds that it took.
+        closure: force-closure residual before and after the fine stage, mean over the sets of contacts; or None.
+        seconds: per stage.
+    """
+
+    motion: Motion
+    plan: InteractionPlan
+    closure: tuple[float, float] | None
+    seconds: Mapping[str, float]
+
+
+def generate_motion(
+    plan: InteractionPlan,
+    shape: Shape,
+    config: GenerateConfig | None = None,
+    *,
+    seed: int = 0,
+    up_b: np.ndarray = _UP,
+    on_stage: Callable[[str], None] | None = None,
+) -> GeneratedMotion:
+    """Carry a plan out.
+
+    Args:
+        shape: the object's, in its final size. up_b: [3], which way of it is up while it rests.
+        seed: of all that is drawn; the same gives the same. on_stage: told what begins.
+
+    Raises:
+        PlanError: the plan asks for what cannot be done. AssetError: a mesh without volume.
+        MissingDependencyError: no `anny`, where the config wants it.
+    """
+    return _Synthesis(plan, shape, config or GenerateConfig(), seed, np.asarray(up_b, np.float64), on_stage).run()
+
+
+class _Synthesis:
+    """The work, stage by stage."""
+
+    def __init__(
+        self, plan: InteractionPlan, shape: Shape, config: GenerateConfig, seed: int, up_b: np.ndarray,
+        on_stage: Callable[[str], None] | None,
+    ) -> None:  # fmt: skip
+        self.plan, self.shape, self.config, self.seed, self.up_b = plan, shape, config, seed, up_b
+        self._tell, self._seconds, self._began = on_stage, dict[str, float](), 0.0
+        self.offsets = default_offsets(config.height_m)
+        stance = default_stance(self.offsets)
+        to_ball = self.offsets[JOINT_INDEX["left_foot"]]
+        self.foot = Foot(float(np.hypot(*to_ball[:2])), float(stance.heights[0]), float(stance.heights[1]))
+        self.timeline = Timeline.of(plan)
+        self.mass = plan.mass_kg or 60.0 * float(np.prod(np.ptp(shape.bounds, axis=0)))
+        self.free = relaxed(self.offsets, self.foot.ankle_height)
+
+    def run(self) -> GeneratedMotion:
+        self._stage("poses")
+        self.ground = Ground.of(self.shape, self.up_b, self.config.pose)
+        self.epochs, self.holds = find_epochs(
+            self.timeline, self.shape, self.up_b, self.offsets, self.foot, self.config, self.seed
+        )
+        self._stage("postures")
+        body = PoseBody.of(self.offsets, self.config.pose.skin)
+        like = body.normals_b
+        self.subject = Subject(
+            body, PoseDensity.of(self.offsets, like), distance_field(self.shape.geometry).to(like)
+        )
+        self._lay_out()
+        postures = self._postures()
+        self._stage("motion")
+        drafted = self._draft(postures)
+        local, root = self._optimised(drafted)
+        motion = self._motion(local, root)
+        self._stage("")
+        return GeneratedMotion(motion, self.plan, None, self._seconds)
+
+    def _stage(self, name: str) -> None:
+        now = time.perf_counter()
+        if self._seconds:
+            last = next(reversed(self._seconds))
+            self._seconds[last] = now - self._began
+        self._began = now
+        if name:
+            self._seconds[name] = 0.0
+            if self._tell is not None:
+                self._tell(name)
+
+    # What is given ----------------------------------------------------------------------------------------------
+
+    @property
+    def facing(self) -> np.ndarray:
+        """[2], from the person to the object before the first phase."""
+        return self.epochs[0].pose.facing_w[:2] if self.epochs else np.array([1.0, 0.0])
+
+    def _lay_out(self) -> None:
+        """Stances, time, the object's path, footsteps."""
+        config = self.config.gait
+        edge = float((self.ground.surface.around.points[:, :2] @ self.facing).min())
+        before = self.facing * (edge - _IN_FRONT)
+        approached = Stance(float(before[0]), float(before[1]), float(np.arctan2(self.facing[1], self.facing[0])))
+        self.stances = plan_stances(self.timeline, self.epochs, approached, config)
+        self.timeline = self.timeline.at_least(needed_seconds(self.stances, config))
+        stride = self.config.optimisation.stride
+        count = len(self.timeline.times)
+        self.times = np.arange(-(-(count - 1) // stride) * stride + 1) / FPS
+        self.position_w, self.rotation_w = self._object(self.times)
+        self.standing, self.carried = self._support()
+        steps = footsteps(self.stances, self.timeline.bounds, config, self.foot)
+        self.feet = track_feet(
+            self.times, balls(self.stances[0], config, self.foot), toes(self.stances[0], config), self.foot.length,
+            steps, lift=config.lift, heel_rise=config.heel_rise,
+        )  # fmt: skip
+
+    def _object(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return object_path(
+            self.plan, self.ground.surface, self.facing, self.timeline.progress(times), self.timeline.seconds
+        )
+
+    def _support(self) -> tuple[np.ndarray, np.ndarray]:
+        """[P + 1, 2] and [P + 1]: whether each foot is on the floor, and whether the object bears the person."""
+        standing, carried = np.ones((len(self.stances), 2)), np.zeros(len(self.stances))
+        for b in range(len(self.stances)):
+            epoch = self._epoch_at(b)
+            if epoch is not None:
+                standing[b], carried[b] = epoch.standing, epoch.carried
+        return standing, carried
+
+    def _epoch_at(self, bound: int) -> Epoch | None:
+        """The epoch at a bound, or None where nothing touches."""
+        if not self.timeline.in_force(bound):
+            return None
+        return [epoch for epoch in self.epochs if epoch.bound <= bound][-1]
+
+    def _over_time(self, values: np.ndarray) -> np.ndarray:
+        """Values at the bounds [P + 1, ...] on all frames: they change in the course of a phase."""
+        progress = self.timeline.progress(self.times)
+        change = np.diff(values, axis=0)
+        out: np.ndarray = values[0] + np.tensordot(progress, change, 1)
+        return out
+
+    def _load(self, times: np.ndarray, position_w: np.ndarray, rotation_w: np.ndarray) -> Load:
+        """What hands hold up weighs, what they push pulls."""
+        around = self.ground.surface.around
+        middle = rotations.rotate_inverse(upright(self.up_b), around.center + around.origin)
+        center = position_w + rotations.rotate(rotation_w, np.broadcast_to(middle, position_w.shape).copy())
+        raised = self.shape.lowest_height(position_w, rotation_w) - self.plan.height_m
+        held = np.zeros(len(times))
+        for contact in self.holds:
+            begin, end = self.timeline.held(contact)
+            if contact_purpose(self.plan, contact) not in ("settle", "tread"):
+                held = np.maximum(held, ((times >= begin) & (times <= end)).astype(float))
+        borne = held * np.clip(raised / 0.05, 0.0, 1.0)
+        weight = body_mass(self.offsets)
+        speed = np.gradient(center[:, :2], times, axis=0) if len(times) > 1 else np.zeros((len(times), 2))
+        pace = np.linalg.norm(speed, axis=-1)
+        way = speed / np.maximum(pace, 1e-6)[:, None]
+        force = 0.5 * self.mass * GRAVITY * held * (1.0 - borne) * np.clip(pace / 0.1, 0.0, 1.0)
+        lean = push_lean(force, way, center[:, 2], weight)
+        return Load(borne * min(self.mass / weight, 1.0), center, lean)
+
+    # Stages -----------------------------------------------------------------------------------------------------
+
+    def _postures(self) -> list[Posture]:
+        """At the P + 1 bounds: relaxed, or with the contacts in force."""
+        bounds = [b for b in range(len(self.stances)) if self._epoch_at(b) is not None]
+        found = [self.free] * len(self.stances)
+        if not bounds:
+            return found
+        times = self.timeline.bounds[bounds]
+        stances = [self.stances[b] for b in bounds]
+        guesses = []
+        for b in bounds:
+            epoch = self._epoch_at(b)
+            assert epoch is not None
+            guesses.append(Posture.beside(epoch.stance, epoch.pose.joint_rotations_b, epoch.pose.root_position_w))
+        position, rotation = self._object(times)
+        load = self._load(times, position, rotation)
+        settled = settle(
+            self.subject, self._course_at(stances, times, np.array(bounds), position, rotation, load),
+            self.config.optimisation, stances, self.free, guesses,
+        )  # fmt: skip
+        for b, posture in zip(bounds, settled, strict=True):
+            found[b] = posture
+        return found
+
+    def _course_at(
+        self, stances: list[Stance], times: np.ndarray, bounds: np.ndarray, position: np.ndarray, rotation: np.ndarray,
+        load: Load,
+    ) -> Course:  # fmt: skip
+        """Of the bounds, each by itself."""
+        gait = self.config.gait
+        yaw = np.stack([toes(stance, gait) for stance in stances])
+        feet = rotations.from_rotvec(yaw[..., None] * _UP)
+        to_ball = self.offsets[[JOINT_INDEX[f"{side}_foot"] for side in SIDES]]
+        ball = np.stack([balls(stance, gait, self.foot) for stance in stances])
+        ankles = ball - rotations.rotate(feet, np.broadcast_to(to_ball, ball.shape).copy())
+        forward = np.stack([np.append(stance.forward, 0.0) for stance in stances])
+        return Course(
+            position, rotation, ankles, feet, self.standing[bounds],
+            np.stack([stance.position for stance in stances]), 1.0 - self.carried[bounds], load.share, load.center_w,
+            forward, np.ones(len(times)),
+            anchors(self.timeline, self.holds, position, rotation, times, self.config.optimisation),
+        )  # fmt: skip
+
+    def _draft(self, postures: list[Posture]) -> Draft:
+        load = self._load(self.times, self.position_w, self.rotation_w)
+        self.load = load
+        self.balanced = 1.0 - self._over_time(self.carried)
+        return draft(
+            self.timeline, self.times, self.stances, postures, self.feet, self.offsets, load,
+            self._over_time(self.standing), self.balanced, self.config.height_m,
+        )  # fmt: skip
+
+    def _optimised(self, drafted: Draft) -> tuple[np.ndarray, np.ndarray]:
+        """Space-time optimisation on key frames, its corrections on all frames, and limbs exactly on their goals."""
+        config, count = self.config.optimisation, len(self.times)
+        standing = self._over_time(self.standing)
+        held = anchors(self.timeline, self.holds, self.position_w, self.rotation_w, self.times, config)
+        held = held if self.config.use_anchors else ()
+        course = Course(
+            self.position_w, self.rotation_w, drafted.ankles_w, drafted.feet_w, standing, drafted.center_w,
+            np.where(self.balanced > 0.99, 1.0, 0.0), self.load.share, self.load.center_w, drafted.forward,
+            np.ones(count), held,
+        )  # fmt: skip
+        keys = np.arange(0, count, config.stride)
+        energy = MotionEnergy(self.subject, course.at(keys, config.stride / FPS), config)
+        turn, move, self.terms = descend(energy, drafted.rotations_b[keys], drafted.root_w[keys], config.steps)
+        spread = CubicSpline(keys, turn, bc_type="natural")(np.arange(count))
+        local = apply(drafted.rotations_b, spread)
+        root = drafted.root_w + CubicSpline(keys, move, bc_type="natural")(np.arange(count))
+        for i, side in enumerate(SIDES):
+            chain = (JOINT_INDEX[f"{side}_hip"], JOINT_INDEX[f"{side}_knee"], JOINT_INDEX[f"{side}_ankle"])
+            local = limbs.bend(
+                local, root, self.offsets, chain, drafted.ankles_w[:, i], drafted.feet_w[:, i], standing[:, i]
+            )
+        for anchor in held:
+            side = next((s for s in SIDES if anchor.joint == JOINT_INDEX[f"{s}_wrist"]), None)
+            if side is None:
+                continue
+            chain = (JOINT_INDEX[f"{side}_shoulder"], JOINT_INDEX[f"{side}_elbow"], anchor.joint)
+            local = limbs.bend(
+                local, root, self.offsets, chain, anchor.position_w, anchor.rotation_w, anchor.weight
+            )
+        return local, root
+
+    def _motion(self, local: np.ndarray, root: np.ndarray) -> Motion:
+        plan, frames = self.plan, len(self.times)
+        item = MotionObject(
+            plan.object_name, self.shape.geometry, self.position_w, self.rotation_w, mass=self.mass
+        )
+        return Motion(
+            fps=FPS,
+            root_position_w=root,
+            joint_rotations_b=rotations.make_continuous(local),
+            offsets=self.offsets,
+            objects=(item,),
+            contacts=contact_graph(self.timeline, self.holds, self.shape, self.offsets, frames),
+            contact_labels=contact_labels(plan, self.timeline, frames),
+            text=plan.text,
+            action=plan.action,
+            group=f"{plan.action}_{plan.object_name}".replace(" ", "_"),
+            source=f"touchstone generate, planner {plan.source or 'unknown'}, seed {self.seed}",
+        )
+

@@ -1,0 +1,69 @@
+"""A plan in time: when phases begin and end, how far each has got, and from when to when its contacts hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from generate.gait import cruise
+from generate.plan import InteractionPlan, PlannedContact
+
+FPS = 30.0
+_RAMP_SECONDS = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Phases laid end to end.
+
+    Attributes:
+        plan: what happens. seconds: [P], how long each phase lasts.
+    """
+
+    plan: InteractionPlan
+    seconds: np.ndarray
+
+    @staticmethod
+    def of(plan: InteractionPlan) -> Timeline:
+        """With the durations that the plan asks for."""
+        return Timeline(plan, np.array([phase.seconds for phase in plan.phases]))
+
+    def at_least(self, seconds: np.ndarray) -> Timeline:
+        """With phases that last at least so long, [P] s."""
+        return dataclasses.replace(self, seconds=np.maximum(self.seconds, seconds))
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """[P + 1] s: phase p lasts from bounds[p] to bounds[p + 1]."""
+        return np.concatenate(([0.0], np.cumsum(self.seconds)))
+
+    @property
+    def times(self) -> np.ndarray:
+        """[T] s, of the frames."""
+        return np.arange(int(np.ceil(self.bounds[-1] * FPS)) + 1) / FPS
+
+    def progress(self, times: np.ndarray) -> np.ndarray:
+        """[T, P] 0..1: at constant speed in flight, else from rest to rest."""
+        columns = []
+        for start, seconds, phase in zip(self.bounds, self.seconds, self.plan.phases, strict=False):
+            since = times - start
+            columns.append(
+                np.clip(since / seconds, 0.0, 1.0) if phase.ballistic else cruise(since, seconds, _RAMP_SECONDS)
+            )
+        return np.stack(columns, 1)
+
+    def held(self, contact: PlannedContact) -> tuple[float, float]:
+        """From when to when a contact holds, s: a reach ends with it."""
+        reaches = self.plan.phases[contact.first].kind == "reach"
+        begin = float(self.bounds[contact.first + reaches])
+        return begin, max(begin, float(self.bounds[contact.last + 1]))
+
+    def in_force(self, bound: int) -> tuple[PlannedContact, ...]:
+        """The contacts that hold at bounds[bound], those that begin or end there among them."""
+        now = self.bounds[bound]
+        spans = [self.held(contact) for contact in self.plan.contacts]
+        return tuple(
+            c for c, (begin, end) in zip(self.plan.contacts, spans, strict=True) if begin - 1e-9 <= now <= end + 1e-9
+        )

@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "import": ("cli.import_", "a data-set file to a motion"),
     "reconstruct": ("cli.reconstruct", "a video and annotated points to a motion"),
     "plan": ("cli.plan", "what a sentence about a person and an object comes to, and where it would be touched"),
+    "generate": ("cli.generate", "a sentence about a person and an object to a motion, or a file of them to a gallery"),
     "inspect": ("cli.inspect", "audit a motion kinematically, in seconds, without physics"),
     "corrupt": ("cli.corrupt", "do to a motion what reconstruction from video does to it"),
     "retarget": ("cli.retarget", "fit the simulated humanoid to a motion and say what had to change"),

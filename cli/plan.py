@@ -15,10 +15,8 @@ share of the surface). Where the side on which the person stands is not known, b
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
@@ -26,7 +24,6 @@ import tyro
 if TYPE_CHECKING:
     from generate.affordance import SurfacePoints
     from generate.plan import InteractionPlan
-    from generate.planner import Planner
 
 
 @dataclass(frozen=True)
@@ -66,20 +63,13 @@ class Command:
         Console().print(*shown, sep="\n", highlight=False, markup=False)
 
     def _plan(self, surface: SurfacePoints | None) -> InteractionPlan:
-        if surface is None or self.object is None:
-            return self._planner().plan(self.text)
-        name = self.object.partition(":")[0]
-        return self._planner().plan(self.text, Path(name).stem if "." in name else None, surface.size_m)
+        from generate.llm import planner_at
+        from generate.prompts import Prompt
 
-    def _planner(self) -> Planner:
-        if self.endpoint is None and self.model is None:
-            from generate.planner import GrammarPlanner
-
-            return GrammarPlanner()
-        from generate.llm import ModelPlanner
-
-        named = {"OPENAI_BASE_URL": self.endpoint, "OPENAI_MODEL": self.model}
-        return ModelPlanner.from_environment({**os.environ, **{k: v for k, v in named.items() if v is not None}})
+        planner = planner_at(self.endpoint, self.model)
+        if surface is None:
+            return planner.plan(self.text)
+        return planner.plan(self.text, Prompt(self.text, self.object).object_name, surface.size_m)
 
     def _surface(self, shape: str) -> SurfacePoints:
         import numpy as np

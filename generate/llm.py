@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from generate.plan import InteractionPlan, Phase, PlannedContact, plan_from_json, plan_schema
+from generate.planner import GrammarPlanner, Planner
 from sim.errors import EndpointError, MissingDependencyError, PlanError
 
 _MAX_BYTES = 2_000_000
@@ -213,3 +214,15 @@ def _message(body: bytes) -> str:
 
 def _quoted(body: bytes) -> str:
     return repr(" ".join(body.decode("utf-8", "replace").split())[:_SHOWN])
+
+
+def planner_at(endpoint: str | None = None, model: str | None = None) -> Planner:
+    """The grammar, or a language model where either is named; what is missing is looked for in the environment.
+
+    Raises:
+        EndpointError: a model without an endpoint, or the other way round.
+    """
+    if endpoint is None and model is None:
+        return GrammarPlanner()
+    named = {"OPENAI_BASE_URL": endpoint, "OPENAI_MODEL": model}
+    return ModelPlanner.from_environment({**os.environ, **{k: v for k, v in named.items() if v is not None}})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.table import Table
@@ -96,6 +96,19 @@ def place_table(plan: InteractionPlan, surface: SurfacePoints, maps: Sequence[Af
             f"{found.region}{given_up}", f"{low:.2f} to {high:.2f}", " ".join(f"{x:.2f}" for x in best + 0.0),
             f"{found.probability[near].sum():.0%} ({near.mean():.0%})",
         )  # fmt: skip
+    return table
+
+
+def figure_table(figures: Mapping[str, float | None]) -> Table:
+    """A row a figure of `generate.quality.FIGURES` that there is, with its target and whether it is met."""
+    from generate.quality import FIGURES  # with the body's skin: only for a clip
+
+    table = _table("figure", "", "target", "")
+    for name, figure in FIGURES.items():
+        if (value := figures.get(name)) is not None:
+            target = "" if figure.target is None else f"{'≥' if figure.sign > 0 else '≤'} {figure.target:g}"
+            met = {True: "met", False: "missed", None: ""}[figure.met(value)]
+            table.add_row(figure.title, f"{figure.text(value)} {figure.unit}", target, met)
     return table
 
 

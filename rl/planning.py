@@ -73,7 +73,7 @@ def plan_clips(
     missing = [i for i, planned in enumerate(found) if planned is None]
     spent = sum(planned.steps for planned in found if planned)
     if jobs > 1 and len(missing) > 1:
-        with _Workers(min(jobs, len(missing))) as workers:
+        with Workers(min(jobs, len(missing))) as workers:
             tasks = {workers.submit(_plan_in_worker, clips[i].path, config, seconds): i for i in missing}
             for done in as_completed(tasks):
                 found[tasks[done]] = planned = done.result()
@@ -120,7 +120,7 @@ def _plan_in_worker(folder: Path, config: TrainConfig, max_seconds: float) -> Pl
     return plan_clip(clip, retarget(Motion.load(clip.motion), config.scene, config.retarget), config, max_seconds)
 
 
-class _Workers(ProcessPoolExecutor):
+class Workers(ProcessPoolExecutor):
     """Processes that end at once with the block that an exception, or Ctrl-C, leaves."""
 
     def __init__(self, count: int) -> None:

@@ -115,9 +115,9 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from rl.planning import _Workers\n"
+        "from rl.planning import Workers\n"
         "if __name__ == '__main__':\n"
-        "    with _Workers(1) as workers:\n"
+        "    with Workers(1) as workers:\n"
         "        print(workers.submit(os.getpid).result(), flush=True)\n"
         "        time.sleep(60)\n"
     )

@@ -32,7 +32,7 @@ from generate.pose.density import PoseDensity
 from generate.pose.targets import Ground
 from recon.optimizer.distance_field import distance_field
 from sim import rotations
-from sim.body.capsules import body_mass, default_stance
+from sim.body.capsules import body_mass
 from sim.motion import Motion, MotionObject
 from sim.objects import Shape
 from sim.skeleton import JOINT_INDEX, SIDES
@@ -91,9 +91,9 @@ class _Synthesis:
         self.plan, self.shape, self.config, self.seed, self.up_b = plan, shape, config, seed, up_b
         self._tell, self._seconds, self._began = on_stage, dict[str, float](), 0.0
         self.offsets = default_offsets(config.height_m)
-        stance = default_stance(self.offsets)
-        to_ball = self.offsets[JOINT_INDEX["left_foot"]]
-        self.foot = Foot(float(np.hypot(*to_ball[:2])), float(stance.heights[0]), float(stance.heights[1]))
+        self.body = PoseBody.of(self.offsets, config.pose.skin)
+        ankle, ball = (float(height) for height in self.body.sole_heights[:2])
+        self.foot = Foot(float(np.hypot(*self.offsets[JOINT_INDEX["left_foot"], :2])), ankle, ball)
         self.timeline = Timeline.of(plan)
         self.mass = plan.mass_kg or 60.0 * float(np.prod(np.ptp(shape.bounds, axis=0)))
         self.free = relaxed(self.offsets, self.foot.ankle_height)
@@ -105,10 +105,9 @@ class _Synthesis:
             self.timeline, self.shape, self.up_b, self.offsets, self.foot, self.config, self.seed
         )
         self._stage("postures")
-        body = PoseBody.of(self.offsets, self.config.pose.skin)
-        like = body.normals_b
+        like = self.body.normals_b
         self.subject = Subject(
-            body, PoseDensity.of(self.offsets, like), distance_field(self.shape.geometry).to(like)
+            self.body, PoseDensity.of(self.offsets, like), distance_field(self.shape.geometry).to(like)
         )
         self._lay_out()
         postures = self._postures()

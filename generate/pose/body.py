@@ -15,7 +15,7 @@ from sim import rotations
 from sim.body.capsules import FOOT_JOINTS, body_geoms, default_stance
 from sim.body.skin import LinearBlendSkin, load_skin
 from sim.motion import Motion
-from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS
+from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, SIDES
 
 _FACING = 0.5
 _TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
@@ -82,6 +82,15 @@ def _skin(offsets: bytes, name: str, detail: str) -> LinearBlendSkin:
     return skin
 
 
+def sole_heights(skin: LinearBlendSkin) -> np.ndarray:
+    """[4] m, of the joints of `FOOT_JOINTS` over the lowest point of their foot, which is level in the rest pose."""
+    lowest = {}
+    for side in SIDES:
+        joints = [JOINT_INDEX[f"{side}_{name}"] for name in ("ankle", "foot")]
+        lowest[side] = skin.rest_vertices[np.isin(skin.vertex_joints, joints), 2].min()
+    return np.array([skin.rest_joints[j, 2] - lowest[JOINT_NAMES[j].partition("_")[0]] for j in FOOT_JOINTS])
+
+
 def vertex_normals(skin: LinearBlendSkin) -> np.ndarray:
     """[V, 3] outward in the rest pose."""
     mesh = trimesh.Trimesh(skin.rest_vertices, skin.faces, process=False)
@@ -104,7 +113,7 @@ class PoseBody:
     Attributes:
         skin: differentiable. vertex_joints: [V], the joint that moves each vertex most; normals_b: [V, 3] at rest.
         capsules: of physics; masses: [G] share of the body's.
-        sole_heights: [4] m and soles_b: [4, 3], of `sim.body.capsules.FootStance`.
+        sole_heights: [4] m and soles_b: [4, 3], as in `sim.body.capsules.FootStance`; the heights are the skin's.
         limbs: [P] vertices of arms and legs; blocks: [G'] capsules of trunk, head and legs; may_hit: [P, G'] 1 where
             the one must not be in the other.
     """
@@ -124,7 +133,7 @@ class PoseBody:
     def of(offsets: np.ndarray, skin: str, dtype: torch.dtype = torch.float32) -> PoseBody:
         """For bones [52, 3] m. Raises MissingDependencyError where `anny` is wanted and is not there."""
         flesh = skin_of(offsets, skin)
-        body, stance = DifferentiableBody.of(flesh, dtype=dtype), default_stance(offsets)
+        body, soles = DifferentiableBody.of(flesh, dtype=dtype), sole_heights(flesh)
         geoms = body_geoms(offsets, hands="full")
         like = body.offsets
         masses = torch.tensor([g.mass for g in geoms]).to(like)
@@ -135,8 +144,8 @@ class PoseBody:
             torch.as_tensor(vertex_normals(flesh).copy()).to(like),
             Capsules.of(geoms, like),
             masses / masses.sum(),
-            torch.as_tensor(stance.heights).to(like),
-            torch.as_tensor(stance.up_b).to(like),
+            torch.as_tensor(soles).to(like),
+            torch.tensor([[0.0, 0.0, 1.0]] * len(FOOT_JOINTS)).to(like),
             torch.as_tensor(limbs),
             torch.as_tensor(blocks),
             torch.as_tensor(may_hit).to(like),

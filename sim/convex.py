@@ -115,6 +115,18 @@ def convex_pieces(mesh: Mesh, most: int) -> list[np.ndarray]:
     return pieces
 
 
+def united(mesh: Mesh) -> Mesh:
+    """One skin around closed convex pieces that reach into each other; any other mesh as it is.
+
+    Without it what is buried in the next piece would count as surface, for samples and for depths.
+    """
+    pieces = convex_pieces(mesh, MAX_HULLS)
+    if len(pieces) < 2:
+        return mesh
+    skin = trimesh.boolean.union([trimesh.convex.convex_hull(piece) for piece in pieces], engine="manifold")
+    return Mesh(np.asarray(skin.vertices), np.asarray(skin.faces)) if len(skin.faces) else mesh
+
+
 def hull_distance(hulls: tuple[Mesh, ...], points: np.ndarray) -> np.ndarray:
     """Distance to the union of convex hulls as physics feels it, m: [..., 3] -> [...], negative inside.
 

@@ -169,8 +169,8 @@ class ObjectAsset(Shape):
                 raise AssetError(f"object: {name} {value} is not a positive number")
         surface = _surface(geometry)
         hulls: tuple[Mesh, ...] = ()
-        if surface is not None:
-            hulls = convex.convex_parts(surface.mesh, max_hulls=max_hulls, threshold=threshold)
+        if surface is not None and isinstance(geometry, Mesh):
+            hulls = convex.convex_parts(_repaired(geometry), max_hulls=max_hulls, threshold=threshold)
             volume, center, inertia = _mass_properties(hulls)
         elif isinstance(geometry, Primitive):
             volume, inertia = primitives.mass_properties(geometry)
@@ -194,8 +194,13 @@ def _surface(geometry: Geometry) -> Surface | None:
     """Kept for the geometries asked last (the very object, not its like): repair and search trees take seconds."""
     if isinstance(geometry, Primitive):
         return None
+    return Surface(convex.united(_repaired(geometry)))
+
+
+@functools.lru_cache(maxsize=8)
+def _repaired(geometry: Mesh) -> Mesh:
     check_mesh(geometry)
-    return Surface(repair(geometry))
+    return repair(geometry)
 
 
 def _mass_properties(hulls: Sequence[Mesh]) -> tuple[float, np.ndarray, np.ndarray]:

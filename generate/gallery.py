@@ -158,9 +158,10 @@ def _table(rows: Sequence[GalleryRow], judged: bool) -> str:
     heads += [_head(f"{figure.title}{', worst' if name in _WORST else ''}", figure.unit) for name, figure in shown]
     heads.append(_head(DIVERSITY.title, DIVERSITY.unit))
     heads += [_head("carried through", "%")] if judged else []
+    heads.append('<th class="clips">Clips</th>')
     lines = "".join(_row(row, judged, len(shown)) for row in rows)
     return (
-        f'<div class="wide gallery"><table class="sortable"><thead><tr>{"".join(heads)}<th class="clips">Clips</th></tr></thead>'
+        f'<div class="wide gallery"><table class="sortable"><thead><tr>{"".join(heads)}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div>"
     )
 

@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from generate.affordance.config import AffordanceConfig
@@ -20,6 +21,8 @@ _ARMS = (0.12, 0.35)
 _MARGIN = 0.5
 _SLIM = 0.10
 _HANDLE = 0.05
+_SPACINGS = 3.0
+"""Points that are so many mean spacings apart, or nearer, belong together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +101,25 @@ class Regions:
         """What lies 0.12 to 0.35 m over the seat at its left and right."""
         return self._over_seat[0]
 
-    @property
+    @functools.cached_property
     def legs(self) -> np.ndarray:
-        """Slim parts below the seat or, without one, below the widest level surface."""
+        """Slim parts from the floor up to the seat or, without one, to the widest level surface; on two feet or more.
+
+        What is slim below that but does not reach the floor is a bar, what stands on one foot a shaft.
+        """
         a = self.around
         base = self.seat if self.seat.any() else self.support(0.0, np.inf)
+        found = np.zeros(len(a.rim))
         if not base.any():
-            return np.zeros(len(a.rim))
+            return found
         level = np.average(a.points[:, 2], weights=base)
-        return ((a.width < _SLIM) & (a.thickness < _SLIM) & (a.points[:, 2] < level - _LEVEL)).astype(float)
+        slim = np.flatnonzero((a.width < _SLIM) & (a.thickness < _SLIM) & (a.points[:, 2] < level - _LEVEL))
+        reach = max(0.05, _SPACINGS * float(np.sqrt(a.area)))
+        low = a.points[slim, 2] < max(2 * _LEVEL, reach)
+        if len(np.unique(_joined(a.points[slim[low]], reach))) > 1:
+            part = _joined(a.points[slim], reach)
+            found[slim] = np.isin(part, part[low])
+        return found
 
     @property
     def handle(self) -> np.ndarray:
@@ -134,3 +147,12 @@ class Regions:
         back = (over[:, 2] > _ABOVE) & (deep > _MARGIN * deep[seated].max())
         arms = (over[:, 2] > _ARMS[0]) & (over[:, 2] < _ARMS[1]) & ~back & (wide > _MARGIN * wide[seated].max())
         return arms.astype(float), back.astype(float)
+
+
+def _joined(points: np.ndarray, reach: float) -> np.ndarray:
+    """[P] number of the cluster that each point [P, 3] belongs to; neighbours within `reach` m are in the same."""
+    if not len(points):
+        return np.zeros(0, np.int64)
+    tree = cKDTree(points)
+    label: np.ndarray = connected_components(tree.sparse_distance_matrix(tree, reach), directed=False)[1]
+    return label

@@ -7,6 +7,7 @@ are. Builders draw on the floor: x and y about 0, z from 0 up.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -90,7 +91,7 @@ def path(points: Sequence[Point], radius: float, sides: int = 8) -> list[Part]:
     """Rods along a polyline, drawn out a little so that they overlap at the bends."""
     corners = np.asarray(points, np.float64)
     rods = []
-    for k, (start, end) in enumerate(zip(corners[:-1], corners[1:], strict=True)):
+    for k, (start, end) in enumerate(itertools.pairwise(corners)):
         way = 0.4 * radius * (end - start) / np.linalg.norm(end - start)
         rods.append(rod(start - way * (k > 0), end + way * (k < len(corners) - 2), radius, sides))
     return rods
@@ -125,6 +126,22 @@ def shell(z: Span, low: float | Span, high: float | Span, wall: float = THIN, *,
         middle = outer[0] - wall / 2
         parts.append(cone((0, 0, z[0]), (0, 0, z[0] + min(wall, (z[1] - z[0]) / 2)), tuple(middle), sides=staves))
     return parts
+
+
+def trough(low: tuple[Span, Span], high: tuple[Span, Span], z: Span, wall: float = 0.02) -> list[Part]:
+    """Four slanting walls and a floor, open above: its outer edges along x and y at its bottom and top."""
+    rims = [np.array([(a, b, h) for a, b in ((x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1]))])
+            for (x, y), h in zip((low, high), z, strict=True)]  # fmt: skip
+    parts = []
+    for k in range(4):
+        edges = [rim[[k, (k + 1) % 4]] for rim in rims]
+        outer = np.concatenate(
+            [edge + 0.002 * (1 + k % 2) * np.array([[-1], [1]]) * (edge[1] - edge[0]) for edge in edges]
+        )
+        out = np.cross(rims[0][(k + 1) % 4] - rims[0][k], (0, 0, 1.0))
+        parts.append(np.concatenate((outer, outer - wall * out / np.linalg.norm(out))))
+    (x, y), e = low, wall / 4
+    return [*parts, box((x[0] + e, x[1] - e), (y[0] + e, y[1] - e), (z[0] + 0.001, z[0] + wall))]
 
 
 def mirrored(parts: Sequence[Part], axis: int = 1) -> list[Part]:

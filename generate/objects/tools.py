@@ -26,8 +26,11 @@ def spear(x: float, y: float, z: float) -> list[Part]:
 
 
 def stick(x: float, y: float, z: float) -> list[Part]:
-    """Upright."""
-    return [_shaft(0.0, z, x / 2) * (1.0, y / x, 1.0)]
+    """Upright, with a knob."""
+    knob = [
+        circle((0, 0, h), (k * x / 2, k * y / 2), sides=12) for h, k in ((0.955 * z, 0.7), (0.975 * z, 1.0), (z, 0.4))
+    ]
+    return [_shaft(0.0, 0.98 * z, 0.36 * min(x, y)), np.concatenate(knob)]
 
 
 def pen(x: float, y: float, z: float) -> list[Part]:
@@ -67,8 +70,9 @@ def scissors(x: float, y: float, z: float) -> list[Part]:
         blade = np.array([(s * 0.1 * x + d * 0.35 * x, a, z / 2 + s * b) for d in (-1, 1)
                           for a, b in ((-0.1 * y, -0.1 * z), (-0.1 * y, 0.1 * z), (y / 2 - 0.001 * (s + 1), 0.14 * z),
                                        (0.45 * y, 0.02 * z))])  # fmt: skip
-        ring = loop((0, -0.31 * y, z / 2 + 0.28 * s * z), (0.13 * y, 0.17 * z), 0.4 * x, axis=0, pieces=6)
-        parts += [blade, *ring]
+        shank = rod((s * 0.1 * x, -0.05 * y, z / 2 - 0.05 * s * z), (0, -0.24 * y, z / 2 + 0.2 * s * z), 0.35 * x)
+        ring = loop((0, -0.35 * y, z / 2 + 0.3 * s * z), (0.12 * y, 0.16 * z), 0.25 * x, axis=0, pieces=6)
+        parts += [blade, shank, *ring]
     return parts
 
 
@@ -181,8 +185,8 @@ def broom(x: float, y: float, z: float) -> list[Part]:
 
 def shovel(x: float, y: float, z: float) -> list[Part]:
     """Upright, blade below, a D-shaped grip above."""
-    blade = np.array([*((d, s * w * y, h * z) for d, w, h in ((0.0, 0.08, 0.0), (0.0, 0.5, 0.08), (-0.02, 0.5, 0.24)) for s in (-1, 1)),
-                      *((d + THIN, s * w * y, h * z) for d, w, h in ((0.0, 0.08, 0.0), (0.0, 0.5, 0.08), (-0.02, 0.5, 0.24)) for s in (-1, 1))])  # fmt: skip
+    outline = ((0.0, 0.08, 0.0), (0.0, 0.5, 0.08), (-0.3 * x, 0.5, 0.24))
+    blade = np.array([(d + t, s * w * y, h * z) for d, w, h in outline for s in (-1, 1) for t in (0.0, THIN)])
     at = z - 0.011
     grip = path(
         [
@@ -195,7 +199,7 @@ def shovel(x: float, y: float, z: float) -> list[Part]:
         ],
         0.011,
     )
-    return [blade, _shaft(0.18 * z, z - 0.11, 0.015), *grip, around((-x / 2 + 0.02, 0, 0.2 * z), (0.04, 0.04, 0.1))]
+    return [blade, _shaft(0.18 * z, z - 0.11, 0.015), *grip, around((0.01, 0, 0.21 * z), (x - 0.02, 0.04, 0.1))]
 
 
 def vacuum(x: float, y: float, z: float) -> list[Part]:
@@ -293,9 +297,9 @@ def shoe(x: float, y: float, z: float) -> list[Part]:
 
 
 def weight(x: float, y: float, z: float) -> list[Part]:
-    """Bar along y between two discs."""
-    plate = min(0.3 * y, 0.1)
-    bar, grip = min(0.0165, 0.2 * z), y / 2 - 0.08 * y
+    """Bar along y between two discs; a long one goes through them."""
+    plate = min(0.28 * y, 0.1)
+    bar, grip = min(0.0165, 0.2 * z), y / 2 - (0.08 * y if y > 1.0 else -0.001)
     disc = [cone((0, grip - plate, z / 2), (0, grip, z / 2), (z / 2, x / 2), axis=1)]
     return [cone((0, -y / 2, z / 2), (0, y / 2, z / 2), bar, axis=1, sides=12), *mirrored(disc)]
 
@@ -306,8 +310,8 @@ def doll(x: float, y: float, z: float) -> list[Part]:
         rod((0, 0.12 * y, 0.56 * z), (0, y / 2 - 0.02, 0.46 * z), 0.1 * y),
         ball((0, y / 2 - 0.12 * y, 0.46 * z), 0.12 * y),
     ]
-    leg = [cone((0.02 * x, 0.14 * y, 0.03 * z), (0, 0.12 * y, 0.36 * z), 0.11 * y, sides=12),
-           ball((0.18 * x, 0.14 * y, 0.06 * z), (0.32 * x, 0.12 * y, 0.06 * z))]  # fmt: skip
+    leg = [cone((0.02 * x, 0.24 * y, 0.03 * z), (0, 0.13 * y, 0.4 * z), 0.1 * y, sides=12),
+           ball((0.18 * x, 0.25 * y, 0.06 * z), (0.32 * x, 0.11 * y, 0.06 * z))]  # fmt: skip
     return [
         ball((0, 0, 0.45 * z), (0.36 * x, 0.26 * y, 0.21 * z)),
         ball((0, 0, 0.8 * z), (0.5 * x, 0.33 * y, 0.2 * z)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from generate.objects.parts import Part, around, ball, beam, box, circle, cone, cushion, mirrored, path, rod
+from generate.objects.parts import Part, around, ball, beam, box, circle, cone, cushion, mirrored, path, rod, trough
 
 _BAR = 0.0125
 
@@ -32,16 +32,12 @@ def cart(x: float, y: float, z: float) -> list[Part]:
 def wheelbarrow(x: float, y: float, z: float) -> list[Part]:
     """Tray on a wheel in front, two legs, two handles toward -x."""
     tray_low, r = 0.42 * z, 0.27 * z
-    tray = np.concatenate(
-        (
-            box((-0.1 * x, 0.22 * x), (-0.3 * y, 0.3 * y), (tray_low, tray_low + 0.02)),
-            box((-0.2 * x, 0.42 * x), (-0.48 * y, 0.48 * y), (z - 0.03, z)),
-        )
-    )
+    low, high = ((-0.1 * x, 0.22 * x), (-0.3 * y, 0.3 * y)), ((-0.2 * x, 0.42 * x), (-0.48 * y, 0.48 * y))
+    tray = trough(low, high, (tray_low, z))
     handle = [rod((x / 2 - r, 0.07, r), (-x / 2, 0.42 * y, 0.78 * z), 0.016)]
     leg = [rod((-0.14 * x, 0.3 * y, 0.014), (-0.1 * x, 0.25 * y, tray_low + 0.04), 0.014)]
     return [
-        tray,
+        *tray,
         _wheel(x / 2 - r, 0.0, r, 0.07),
         rod((x / 2 - r, -0.09, r), (x / 2 - r, 0.09, r), 0.012),
         *mirrored([*handle, *leg]),

@@ -211,9 +211,9 @@ def kettlebell(x: float, y: float, z: float) -> list[Part]:
 
 def hat(x: float, y: float, z: float) -> list[Part]:
     """Brim and crown, open below."""
-    crown = shell((0.01, z - 0.01), (0.36 * x, 0.36 * y), (0.3 * x, 0.3 * y), 0.012, floor=False)
-    brim = shell((0.0, 0.018), (x / 2, y / 2), (0.48 * x, 0.48 * y), 0.15 * x, floor=False)
-    return [*crown, *brim, cone((0, 0, z - 0.018), (0, 0, z), (0.295 * x, 0.295 * y), sides=12)]
+    crown = shell((0.01, z - 0.01), (0.36 * x, 0.36 * y), (0.3 * x, 0.3 * y), 0.012, floor=False, staves=8)
+    brim = shell((0.0, 0.018), (x / 2, y / 2), (0.48 * x, 0.48 * y), 0.15 * x, floor=False, staves=8)
+    return [*crown, *brim, cone((0, 0, z - 0.018), (0, 0, z), (0.295 * x, 0.295 * y), sides=8)]
 
 
 def tire(x: float, y: float, z: float) -> list[Part]:

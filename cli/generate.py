@@ -38,7 +38,7 @@ Part = Literal["affordance", "anchors", "fine"]
 class Command:
     """What to generate."""
 
-    text: tyro.conf.Positional[str | None] = None
+    text: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="SENTENCE")] = None
     """What a person does with an object."""
     object: str | None = None
     """Its shape: a mesh file, or a primitive such as box:x=0.4,y=0.4,z=0.3; of all prompts that name none."""

@@ -104,3 +104,30 @@ def test_without_a_wish_the_authored_clip_stands_in_for_one_that_cannot_be_fetch
     assert main(["demo", "-o", str(tmp_path / "run")]) == 0
     assert "cannot fetch the real demo clip\n  going on with the authored clip" in capsys.readouterr().out
     assert calls[0].startswith("train True")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sentence", "a person eats the chair"], "food"),
+        (["--sentence", "he sits", "--clip", "authored"], "two clips"),
+    ],
+)
+def test_a_sentence_that_is_no_clip_is_one_line(
+    arguments: list[str], message: str, calls: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", *arguments, "-o", str(tmp_path / "run")]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert calls == []
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_the_demo_may_begin_with_a_sentence(
+    calls: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--sentence", "a person pushes the box", "-o", str(tmp_path / "run")]) == 0
+    assert calls[0] == "train True 8 0"
+    assert "assumed: its mass" in capsys.readouterr().out

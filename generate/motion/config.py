@@ -16,6 +16,7 @@ class GaitConfig:
         step_length: m; step_turn: rad, of one step at most; step_seconds: s, of one step at least.
         stance_width: m, between the feet; toe_out: rad.
         lift: m, how high the ball of a swinging foot is lifted; heel_rise: rad, at the end of its stance.
+        rise_seconds: s, that the pelvis takes for its first metre up or down; times the square root for others.
         walk_up: m that an approach or a retreat covers.
     """
 
@@ -26,6 +27,7 @@ class GaitConfig:
     toe_out: float = 0.1
     lift: float = 0.06
     heel_rise: float = 0.3
+    rise_seconds: float = 2.0
     walk_up: float = 1.0
 
 
@@ -41,6 +43,7 @@ class MotionWeights:
         penetration: per m of depth in the object or the floor, as in `PoseWeights`; itself: the same in oneself.
         limits: per rad^2 beyond a joint's range; prior: per nat of negative log density.
         upright: per 1 - cosine between the way that the pelvis faces and the way of the stance.
+        ease: per rad^2 of each joint off the relaxed posture: least effort.
         smooth: per (m/s^2)^2 of the joints' mean squared acceleration; stay: per rad^2 off the draft.
     """
 
@@ -53,6 +56,7 @@ class MotionWeights:
     limits: float = 10.0
     prior: float = 0.01
     upright: float = 1.0
+    ease: float = 0.06
     smooth: float = 0.02
     stay: float = 0.05
 

@@ -79,11 +79,13 @@ class Course:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A person and an object that never change: body, density of poses, the object's signed distance."""
+    """A person and an object that never change: body, density of poses, the object's signed distance, and the relaxed
+    posture's local rotations [52, 4]."""
 
     body: PoseBody
     density: PoseDensity
     field: DistanceField
+    relaxed_b: np.ndarray
 
 
 class MotionEnergy:
@@ -92,6 +94,7 @@ class MotionEnergy:
     def __init__(self, subject: Subject, course: Course, config: SpaceTimeConfig) -> None:
         self.subject, self.course, self.config = subject, course, config
         like = subject.body.normals_b
+        self._relaxed = torch.as_tensor(subject.relaxed_b[list(BODY[1:])]).to(like)
         self._given = {
             name: torch.as_tensor(value).to(like) for name, value in vars(course).items() if isinstance(value, np.ndarray)
         }
@@ -125,6 +128,7 @@ class MotionEnergy:
             "limits": w.limits * density.beyond(rotations_b),
             "prior": w.prior * density.energy(rotations_b),
             "upright": w.upright * given["upright"] * (1.0 - (level(facing) * given["forward"]).sum(-1)),
+            "ease": w.ease * self._effort(rotations_b),
             "smooth": w.smooth * self._acceleration(posed),
             "stay": w.stay * turn.square().sum((-2, -1)),
         }
@@ -148,6 +152,11 @@ class MotionEnergy:
         load = given["load"][:, None]
         center = (self.subject.body.center_of_mass(posed) + load * given["load_w"]) / (1.0 + load)
         return given["balanced"] * (center[:, :2] - given["center_w"]).square().sum(-1)
+
+    def _effort(self, rotations_b: torch.Tensor) -> torch.Tensor:
+        """Sum of the joints' squared turns (twice their half angle's sine) off the relaxed posture, rad^2."""
+        along = (rotations_b[:, list(BODY[1:])] * self._relaxed).sum(-1)
+        return 4.0 * (1.0 - along.square()).sum(-1)
 
     def _acceleration(self, posed: PosedBody) -> torch.Tensor:
         """Mean squared acceleration of the joints, (m/s^2)^2; zero at the ends."""

@@ -104,6 +104,9 @@ def _epoch(
     down = [i for i in range(2) if standing[i]] or [0, 1]
     middle = feet[down].mean((0, 1))[:2]
     stance = Stance(float(middle[0]), float(middle[1]), float(np.arctan2(np.sin(yaw), np.cos(yaw))))
+    if {"left_hand", "right_hand"} <= named:
+        hands = joints[[JOINT_INDEX[f"{side}_wrist"] for side in SIDES], :2].mean(0)
+        stance = stance.ahead(0.0, float(turn_matrix(np.array(-yaw))[1] @ (hands - middle)))
     carried = any(contact_purpose(plan, contact) == "settle" for contact in contacts)
     return Epoch(bound, contacts, pose, stance, (standing[0], standing[1]), carried)
 

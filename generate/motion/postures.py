@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from sim import rotations, skeleton
 from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, SIDES
 
 _IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
-_BLENDS = (0.0, 0.35, 0.7)
+_BLENDS = (0.0, 0.4, 0.8)
+"""Shares of the relaxed posture in what a descent begins with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,16 @@ class Posture:
         return Posture(turned, self.root + share * (other.root - self.root))
 
 
+def idle_arms(posture: Posture, free: Posture, busy: set[str]) -> Posture:
+    """With arms that touch nothing (sides not in `busy`) as in the relaxed posture."""
+    local = posture.rotations_b.copy()
+    for side in set(SIDES) - busy:
+        first = JOINT_INDEX[f"{side}_collar"]
+        arm = list(range(first, JOINT_INDEX[f"{side}_wrist"] + 16))
+        local[arm] = free.rotations_b[arm]
+    return Posture(local, posture.root)
+
+
 def relaxed(offsets: np.ndarray, ankle_height: float) -> Posture:
     """Upright, knees a little bent, arms hanging."""
     world = np.tile(_IDENTITY, (1, skeleton.NUM_JOINTS, 1))
@@ -73,18 +84,19 @@ def settle(
     subject: Subject, course: Course, config: SpaceTimeConfig, stances: list[Stance], free: Posture,
     guesses: list[Posture],
 ) -> list[Posture]:  # fmt: skip
-    """The postures of N bounds, each from the best of blends of its guess with the relaxed one.
+    """The postures of N bounds: from blends of each guess with the relaxed one, the best that the descents find.
 
     Args:
         course: of N independent frames. stances, guesses: N.
     """
+    config = replace(config, weights=replace(config.weights, stay=0.0))
     tried = [[guess.towards(free, share).at(s) for guess, s in zip(guesses, stances, strict=True)] for share in _BLENDS]
-    energy = MotionEnergy(subject, course, config)
-    totals = np.stack([_total(energy, *_stacked(rows)) for rows in tried])
-    best = totals.argmin(0)
-    local, root = _stacked([tried[k][n] for n, k in enumerate(best)])
-    turn, move, _ = descend(energy, local, root, config.posture_steps)
-    found, place = apply(local, turn), root + move
+    rows = np.tile(np.arange(len(stances)), len(_BLENDS))
+    local, root = _stacked([row for some in tried for row in some])
+    turn, move, terms = descend(MotionEnergy(subject, course.at(rows), config), local, root, config.posture_steps)
+    total = np.sum(list(terms.values()), axis=0).reshape(len(_BLENDS), -1)
+    best = total.argmin(0) * len(stances) + np.arange(len(stances))
+    found, place = apply(local[best], turn[best]), root[best] + move[best]
     return [Posture.beside(s, q, p) for s, q, p in zip(stances, found, place, strict=True)]
 
 
@@ -94,12 +106,6 @@ def apply(rotations_b: np.ndarray, turn: np.ndarray) -> np.ndarray:
         corrected(rotations.as_tensor(rotations_b), rotations.as_tensor(turn)).numpy()
     )
     return q
-
-
-def _total(energy: MotionEnergy, local: np.ndarray, root: np.ndarray) -> np.ndarray:
-    _, _, terms = descend(energy, local, root, 0)
-    total: np.ndarray = np.sum(list(terms.values()), axis=0)
-    return total
 
 
 def _stacked(rows: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

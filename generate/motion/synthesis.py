@@ -22,7 +22,7 @@ from generate.motion.contacts import anchors, contact_graph, contact_labels
 from generate.motion.draft import Draft, Load, draft, push_lean
 from generate.motion.energy import Course, MotionEnergy, Subject, descend
 from generate.motion.epochs import Epoch, find_epochs, plan_stances
-from generate.motion.postures import Posture, apply, relaxed, settle
+from generate.motion.postures import Posture, apply, idle_arms, relaxed, settle
 from generate.motion.stances import Foot, Stance, balls, footsteps, needed_seconds, toes
 from generate.motion.timeline import FPS, Timeline
 from generate.object_path import GRAVITY, object_path
@@ -107,10 +107,12 @@ class _Synthesis:
         self._stage("postures")
         like = self.body.normals_b
         self.subject = Subject(
-            self.body, PoseDensity.of(self.offsets, like), distance_field(self.shape.geometry).to(like)
+            self.body, PoseDensity.of(self.offsets, like), distance_field(self.shape.geometry).to(like),
+            self.free.rotations_b,
         )
-        self._lay_out()
+        self._place_stances()
         postures = self._postures()
+        self._lay_out(postures)
         self._stage("motion")
         drafted = self._draft(postures)
         local, root = self._optimised(drafted)
@@ -136,19 +138,26 @@ class _Synthesis:
         """[2], from the person to the object before the first phase."""
         return self.epochs[0].pose.facing_w[:2] if self.epochs else np.array([1.0, 0.0])
 
-    def _lay_out(self) -> None:
-        """Stances, time, the object's path, footsteps."""
+    def _place_stances(self) -> None:
+        """Where the person stands at the bounds of the phases, and on what."""
         config = self.config.gait
         edge = float((self.ground.surface.around.points[:, :2] @ self.facing).min())
         before = self.facing * (edge - _IN_FRONT)
         approached = Stance(float(before[0]), float(before[1]), float(np.arctan2(self.facing[1], self.facing[0])))
         self.stances = plan_stances(self.timeline, self.epochs, approached, config)
-        self.timeline = self.timeline.at_least(needed_seconds(self.stances, config))
+        self.standing, self.carried = self._support()
+
+    def _lay_out(self, postures: list[Posture]) -> None:
+        """Time, the object's path, footsteps."""
+        config = self.config.gait
+        moved = np.linalg.norm(np.diff([posture.root for posture in postures], axis=0), axis=1)
+        wait = [phase.kind in ("reach", "release") for phase in self.plan.phases]
+        rising = np.where(wait, config.rise_seconds * np.sqrt(moved), 0.0)
+        self.timeline = self.timeline.at_least(np.maximum(needed_seconds(self.stances, config), rising))
         stride = self.config.optimisation.stride
         count = len(self.timeline.times)
         self.times = np.arange(-(-(count - 1) // stride) * stride + 1) / FPS
         self.position_w, self.rotation_w = self._object(self.times)
-        self.standing, self.carried = self._support()
         steps = footsteps(self.stances, self.timeline.bounds, config, self.foot)
         self.feet = track_feet(
             self.times, balls(self.stances[0], config, self.foot), toes(self.stances[0], config), self.foot.length,
@@ -216,7 +225,9 @@ class _Synthesis:
         for b in bounds:
             epoch = self._epoch_at(b)
             assert epoch is not None
-            guesses.append(Posture.beside(epoch.stance, epoch.pose.joint_rotations_b, epoch.pose.root_position_w))
+            guess = Posture.beside(epoch.stance, epoch.pose.joint_rotations_b, epoch.pose.root_position_w)
+            busy = {c.body_part.partition("_")[0] for c in epoch.contacts if c.body_part.endswith(("hand", "arm"))}
+            guesses.append(idle_arms(guess, self.free, busy))
         position, rotation = self._object(times)
         load = self._load(times, position, rotation)
         settled = settle(

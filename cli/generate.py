@@ -152,9 +152,10 @@ def _say(clip: Clip, path: Path) -> None:
 
     plan, seconds = clip.generated.plan, clip.seconds
     stages = ", ".join(f"{stage} {value:.1f} s" for stage, value in seconds.items())
-    motion = clip.generated.motion
+    motion, deepest = clip.generated.motion, clip.quality.deepest
+    where = [] if deepest is None else [f"Deepest inside: {deepest[0].replace('_', ' ')}, frame {deepest[1]}."]
     Console().print(
-        plan_text(plan), "", figure_table(clip.figures), "",
+        plan_text(plan), "", figure_table(clip.figures), *where, "",
         f"{path}: {motion.duration:.1f} s at {motion.fps:g} fps; {stages}",
         f"Next: touchstone inspect {path}; touchstone judge {path} --report",
         sep="\n", highlight=False, markup=False, soft_wrap=True,

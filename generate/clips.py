@@ -173,6 +173,7 @@ def write_clip(files: ClipFiles, clip: Clip, prompt: Prompt, seed: int) -> None:
             "object_name": generated.plan.object_name,
             "figures": clip.figures,
             "contact_by_part": dict(clip.quality.contact_by_part),
+            "deepest": clip.quality.deepest,
             "closure_before": None if generated.closure is None else generated.closure[0],
             "seconds": dict(clip.seconds),
             "frames": generated.motion.num_frames,

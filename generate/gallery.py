@@ -119,7 +119,8 @@ def gallery_page(title: str, rows: Sequence[GalleryRow], *, notes: Sequence[str]
 def _header(title: str, rows: Sequence[GalleryRow]) -> str:
     clips = [clip for row in rows for clip in row.clips]
     failed = sum(not clip.figures for clip in clips)
-    facts = [f"{len(rows)} prompts", f"{len(clips)} clips", *([f"{failed} failed"] if failed else [])]
+    facts = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((len(rows), "prompt"), (len(clips), "clip"))]
+    facts += [f"{failed} failed"] if failed else []
     return (
         f"<header><h1>{escape(title)}</h1><p>{' · '.join(facts)}</p>"
         '<span class="spacer"></span><button data-part="theme" aria-label="Light or dark">Light / dark</button>'
@@ -206,7 +207,7 @@ def _clip(clip: GalleryClip) -> str:
         parts.append(f'<span class="error" title="{escape(clip.error)}">not judged</span>')
     elif clip.error:
         parts.append(f'<span class="error" title="{escape(clip.error)}">failed</span>')
-    return f"<div>{' '.join(parts)}</div>"
+    return f"<div>{'<br>'.join(parts)}</div>"
 
 
 def _explained(figure: Figure) -> str:

@@ -24,7 +24,7 @@ from sim.keypoints import KEYPOINT_INDEX, KEYPOINT_JOINTS
 from sim.metrics import MM
 from sim.motion import Motion, MotionObject
 from sim.objects import Shape
-from sim.skeleton import BODY_JOINTS, JOINT_INDEX
+from sim.skeleton import BODY_JOINTS, JOINT_INDEX, JOINT_NAMES
 
 _BLOCK = 60
 """Frames whose skin is posed at a time, to bound the memory."""
@@ -91,6 +91,7 @@ class MotionQuality:
         penetrating_percent: share of vertices inside; depth_mean_mm, depth_max_mm: over the vertices inside.
         floor_depth_mm: the lowest vertex under the floor.
         foot_skate_m_s: of `sim.audit_checks`; fs_mm: mm a frame, of `sim.metrics.fs_score`.
+        deepest: the joint whose flesh is deepest inside the object, and the frame; None where nothing is.
     """
 
     contact_ratio: float
@@ -101,6 +102,7 @@ class MotionQuality:
     floor_depth_mm: float
     foot_skate_m_s: float
     fs_mm: float
+    deepest: tuple[str, int] | None = None
 
     def figures(self) -> dict[str, float | None]:
         """Those of `FIGURES` that are measured here, None for NaN."""
@@ -109,7 +111,7 @@ class MotionQuality:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
-        return {**self.figures(), "contact_by_part": dict(self.contact_by_part)}
+        return {**self.figures(), "contact_by_part": dict(self.contact_by_part), "deepest": self.deepest}
 
 
 def measure_motion(motion: Motion, plan: InteractionPlan, skin: Skin | None = None) -> MotionQuality:
@@ -128,7 +130,7 @@ def measure_motion(motion: Motion, plan: InteractionPlan, skin: Skin | None = No
     planned = planned_frames(motion, plan)
     owners = {part: np.isin(skin.vertex_joints, part_joints(part)) for part in planned}
     touching = {part: np.zeros(motion.num_frames, bool) for part in planned}
-    depths, lowest = [], np.inf
+    depths, lowest, deepest, where = [], np.inf, 0.0, None
     for start in range(0, motion.num_frames, _BLOCK):
         frames = np.s_[start : start + _BLOCK]
         vertices = skin.vertices(motion.joint_rotations_b[frames], motion.root_position_w[frames])
@@ -136,6 +138,9 @@ def measure_motion(motion: Motion, plan: InteractionPlan, skin: Skin | None = No
         for part, owner in owners.items():
             touching[part][frames] = distance[:, owner].min(1, initial=np.inf) <= CONTACT
         depths.append(distance[distance < 0])
+        if distance.min() < deepest:
+            frame, vertex = np.unravel_index(distance.argmin(), distance.shape)
+            deepest, where = distance.min(), (JOINT_NAMES[skin.vertex_joints[vertex]], start + int(frame))
         lowest = min(lowest, float(vertices[..., 2].min()))
     depth = np.concatenate(depths)
     inside, share = metrics.penetration(depth), 100.0 * depth.size / (motion.num_frames * len(skin.rest_vertices))
@@ -146,7 +151,7 @@ def measure_motion(motion: Motion, plan: InteractionPlan, skin: Skin | None = No
         contact_ratio(planned, touching),
         {part: contact_ratio({part: wanted}, touching) for part, wanted in planned.items()},
         share, inside.mean_mm, inside.max_mm, max(0.0, -lowest * MM),
-        float("nan") if skate is None else skate, floor,
+        float("nan") if skate is None else skate, floor, where,
     )  # fmt: skip
 
 

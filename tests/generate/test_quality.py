@@ -49,6 +49,7 @@ def test_depth_and_share_are_those_of_the_vertices_in_a_box() -> None:
     assert found.penetrating_percent == pytest.approx(100.0 * (y > 0.5).mean())
     assert found.depth_max_mm == pytest.approx(1000.0 * (y.max() - 0.5))
     assert found.depth_mean_mm == pytest.approx(1000.0 * (y[y > 0.5] - 0.5).mean())
+    assert found.deepest == ("left_middle3", 0)
 
 
 @pytest.mark.parametrize(("gap", "touches"), [(0.015, 1.0), (0.025, 0.0), (-0.03, 1.0)])

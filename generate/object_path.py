@@ -52,9 +52,7 @@ def object_path(
     return position, rotation
 
 
-def planar_path(
-    phases: tuple[Phase, ...], facing: np.ndarray, progress: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def planar_path(phases: tuple[Phase, ...], facing: np.ndarray, progress: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far the centre of mass has gone along the floor, [T, 2] m, and turned about the vertical, [T] rad."""
     left = np.array([-facing[1], facing[0]])
     moved, yaw = np.zeros((len(progress), 2)), np.zeros(len(progress))

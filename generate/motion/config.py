@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from generate.pose.config import PoseConfig
+from generate.pose.config import FineConfig, PoseConfig
 from sim.errors import PlanError
 
 
@@ -102,15 +102,16 @@ class GenerateConfig:
     """How a plan becomes a motion.
 
     Attributes:
-        pose: of the static poses; gait; optimisation: of the clip.
+        pose: of the static poses; fine: of their fine stage; gait; optimisation: of the clip.
         samples: static poses that are drawn for each set of contacts, of which the best is taken.
         height_m: the person's stature.
-        use_affordance: draw contacts by the affordance, else evenly over the surface.
+        use_affordance: as in `PoseConfig`, of which it takes the place.
         use_anchors: contact keypoints hold body and object together, else only the postures at the phases' bounds.
         use_fine: grasps are closed by the fine stage.
     """
 
     pose: PoseConfig = field(default_factory=PoseConfig)
+    fine: FineConfig = field(default_factory=FineConfig)
     gait: GaitConfig = field(default_factory=GaitConfig)
     optimisation: SpaceTimeConfig = field(default_factory=SpaceTimeConfig)
     samples: int = 4

@@ -124,7 +124,10 @@ def _swing_arms(local: np.ndarray, feet: FeetTracks, yaw: np.ndarray) -> None:
     """Arms against the legs, in place, by how far one foot is ahead of the other."""
     way = np.stack((np.cos(yaw), np.sin(yaw)), -1)
     stride = ((feet.ball_w[:, 1, :2] - feet.ball_w[:, 0, :2]) * way).sum(-1)
-    low = [rotations.rotate(local[:, JOINT_INDEX[f"{s}_shoulder"]], np.array([0.0, y, 0.0])) for s, y in zip(SIDES, (1.0, -1.0), strict=True)]
+    low = [
+        rotations.rotate(local[:, JOINT_INDEX[f"{s}_shoulder"]], np.array([0.0, y, 0.0]))
+        for s, y in zip(SIDES, (1.0, -1.0), strict=True)
+    ]
     for i, (side, sign) in enumerate(zip(SIDES, (1.0, -1.0), strict=True)):
         hanging = np.clip(-low[i][:, 2] * 2.0 - 1.0, 0.0, 1.0)  # an arm that is raised has something to do
         turn = rotations.from_rotvec(np.stack((0 * yaw, -sign * _SWING * stride * hanging, 0 * yaw), -1))

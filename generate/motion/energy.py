@@ -96,7 +96,9 @@ class MotionEnergy:
         like = subject.body.normals_b
         self._relaxed = torch.as_tensor(subject.relaxed_b[list(BODY[1:])]).to(like)
         self._given = {
-            name: torch.as_tensor(value).to(like) for name, value in vars(course).items() if isinstance(value, np.ndarray)
+            name: torch.as_tensor(value).to(like)
+            for name, value in vars(course).items()
+            if isinstance(value, np.ndarray)
         }
         self._anchors = [
             (a.joint, *(torch.as_tensor(x).to(like) for x in (a.weight, a.position_w, a.rotation_w)))
@@ -108,9 +110,7 @@ class MotionEnergy:
         given, config, w = self._given, self.config, self.config.weights
         body, density = self.subject.body, self.subject.density
         posed = body.pose(rotations_b, root_w)
-        local = rotations.rotate_inverse(
-            given["rotation_w"][:, None], posed.vertices_w - given["position_w"][:, None]
-        )
+        local = rotations.rotate_inverse(given["rotation_w"][:, None], posed.vertices_w - given["position_w"][:, None])
         margin, softness = config.margin, config.softness
         facing = rotations.rotate(posed.rotations_w[:, 0], root_w.new_tensor([1.0, 0.0, 0.0]).expand_as(root_w))
         off, turned = self._off_anchors(posed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from generate.motion.timeline import Timeline
 from generate.object_path import planar_path, turn_matrix
 from generate.plan import BodyPart, InteractionPlan, PlannedContact
 from generate.pose import Given, StaticPose, synthesise_poses
+from generate.pose.fine import refine_pose
 from sim import rotations, skeleton
 from sim.objects import Shape
 from sim.skeleton import JOINT_INDEX, SIDES
@@ -30,6 +31,7 @@ class Epoch:
 
     Attributes:
         bound: at which phase's beginning it begins. contacts: in force then. pose: with which it begins.
+        closure: force-closure residual before and after the fine stage; None where contacts cannot have it.
         stance: of the person then. standing: whether left and right foot are on the floor.
         carried: the object bears the person.
     """
@@ -37,13 +39,20 @@ class Epoch:
     bound: int
     contacts: tuple[PlannedContact, ...]
     pose: StaticPose
+    closure: tuple[float, float] | None
     stance: Stance
     standing: tuple[bool, bool]
     carried: bool
 
 
 def find_epochs(
-    timeline: Timeline, shape: Shape, up_b: np.ndarray, offsets: np.ndarray, foot: Foot, config: GenerateConfig, seed: int
+    timeline: Timeline,
+    shape: Shape,
+    up_b: np.ndarray,
+    offsets: np.ndarray,
+    foot: Foot,
+    config: GenerateConfig,
+    seed: int,
 ) -> tuple[list[Epoch], dict[PlannedContact, Hold]]:
     """A static pose wherever contacts are added, and each contact's place on the object."""
     plan = timeline.plan
@@ -53,10 +62,11 @@ def find_epochs(
     for bound in range(len(plan.phases) + 1):
         contacts = timeline.in_force(bound)
         if set(contacts) - before:
-            pose = _pose(plan, bound, contacts, shape, up_b, offsets, config, seed, Given(facing, _places(poses, contacts, before, offsets)))
+            given = Given(facing, _places(poses, contacts, before, offsets))
+            pose, closure = _pose(plan, bound, contacts, shape, up_b, offsets, config, seed, given)
             facing = pose.facing_w[:2]
             poses |= {contact: pose for contact in contacts if contact not in poses}
-            found.append(_epoch(plan, bound, contacts, pose, offsets, foot))
+            found.append(_epoch(plan, bound, contacts, pose, closure, offsets, foot))
         before = frozenset(contacts)
     return found, {contact: hold(pose, contact, offsets, shape) for contact, pose in poses.items()}
 
@@ -64,15 +74,20 @@ def find_epochs(
 def _pose(
     plan: InteractionPlan, bound: int, contacts: tuple[PlannedContact, ...], shape: Shape, up_b: np.ndarray,
     offsets: np.ndarray, config: GenerateConfig, seed: int, given: Given,
-) -> StaticPose:  # fmt: skip
+) -> tuple[StaticPose, tuple[float, float] | None]:  # fmt: skip
     """The best of several at the beginning of the phase that follows, or of the last one that has the contacts."""
     phase = min(bound, len(plan.phases) - 1)
     if not set(contacts) & set(plan.touching(phase)):
         phase = max(contact.last for contact in contacts)
     rest = rotations.between(up_b, np.array([0.0, 0.0, 1.0]))
-    return synthesise_poses(
-        plan, phase, shape, offsets, config.pose, seed=seed, samples=config.samples, rotation_w=rest, given=given
+    drawn = replace(config.pose, use_affordance=config.use_affordance)
+    best = synthesise_poses(
+        plan, phase, shape, offsets, drawn, seed=seed, samples=config.samples, rotation_w=rest, given=given
     )[0]
+    if not config.use_fine:
+        return best, None
+    fine = refine_pose(best, plan, phase, shape, offsets, config.fine, drawn)
+    return fine.pose, fine.closure if fine.counts else None
 
 
 def _places(
@@ -88,8 +103,8 @@ def _places(
 
 
 def _epoch(
-    plan: InteractionPlan, bound: int, contacts: tuple[PlannedContact, ...], pose: StaticPose, offsets: np.ndarray,
-    foot: Foot,
+    plan: InteractionPlan, bound: int, contacts: tuple[PlannedContact, ...], pose: StaticPose,
+    closure: tuple[float, float] | None, offsets: np.ndarray, foot: Foot,
 ) -> Epoch:  # fmt: skip
     joints, _ = skeleton.forward_kinematics(pose.joint_rotations_b, pose.root_position_w, offsets)
     ends = np.array([[JOINT_INDEX[f"{side}_{name}"] for name in ("ankle", "foot")] for side in SIDES])
@@ -108,7 +123,7 @@ def _epoch(
         hands = joints[[JOINT_INDEX[f"{side}_wrist"] for side in SIDES], :2].mean(0)
         stance = stance.ahead(0.0, float(turn_matrix(np.array(-yaw))[1] @ (hands - middle)))
     carried = any(contact_purpose(plan, contact) == "settle" for contact in contacts)
-    return Epoch(bound, contacts, pose, stance, (standing[0], standing[1]), carried)
+    return Epoch(bound, contacts, pose, closure, stance, (standing[0], standing[1]), carried)
 
 
 def hold(pose: StaticPose, contact: PlannedContact, offsets: np.ndarray, shape: Shape) -> Hold:
@@ -144,9 +159,7 @@ def _palm(joint: int, offsets: np.ndarray) -> np.ndarray:
     return offsets[joint + 1] if name.endswith("ankle") else np.zeros(3)
 
 
-def plan_stances(
-    timeline: Timeline, epochs: list[Epoch], approached: Stance, config: GaitConfig
-) -> list[Stance]:
+def plan_stances(timeline: Timeline, epochs: list[Epoch], approached: Stance, config: GaitConfig) -> list[Stance]:
     """Where the person stands at the phases' P + 1 bounds.
 
     Args:

@@ -102,9 +102,7 @@ def settle(
 
 def apply(rotations_b: np.ndarray, turn: np.ndarray) -> np.ndarray:
     """`energy.corrected` on arrays, normalised."""
-    q: np.ndarray = rotations.normalize(
-        corrected(rotations.as_tensor(rotations_b), rotations.as_tensor(turn)).numpy()
-    )
+    q: np.ndarray = rotations.normalize(corrected(rotations.as_tensor(rotations_b), rotations.as_tensor(turn)).numpy())
     return q
 
 

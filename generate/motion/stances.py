@@ -108,6 +108,8 @@ def footsteps(stances: list[Stance], bounds: np.ndarray, config: GaitConfig, foo
             x, y, _ = balls(there, config, foot)[which]
             since = begin + k * each
             steps.append(
-                Step(which, since + _SWING[0] * each, since + _SWING[1] * each, (x, y), float(toes(there, config)[which]))
+                Step(
+                    which, since + _SWING[0] * each, since + _SWING[1] * each, (x, y), float(toes(there, config)[which])
+                )
             )
     return steps

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -107,7 +107,9 @@ class _Synthesis:
         self._stage("postures")
         like = self.body.normals_b
         self.subject = Subject(
-            self.body, PoseDensity.of(self.offsets, like), distance_field(self.shape.geometry).to(like),
+            self.body,
+            PoseDensity.of(self.offsets, like),
+            distance_field(self.shape.geometry).to(like),
             self.free.rotations_b,
         )
         self._place_stances()
@@ -118,7 +120,21 @@ class _Synthesis:
         local, root = self._optimised(drafted)
         motion = self._motion(local, root)
         self._stage("")
-        return GeneratedMotion(motion, self.plan, None, self._seconds)
+        return GeneratedMotion(motion, self._plan_as_timed(), self._closure(), self._seconds)
+
+    def _plan_as_timed(self) -> InteractionPlan:
+        """The plan with the seconds that its phases took."""
+        phases = zip(self.plan.phases, self.timeline.seconds, strict=True)
+        timed = tuple(replace(phase, seconds=round(float(seconds), 3)) for phase, seconds in phases)
+        return replace(self.plan, phases=timed)
+
+    def _closure(self) -> tuple[float, float] | None:
+        """Mean over the sets of contacts that can have force closure."""
+        found = [epoch.closure for epoch in self.epochs if epoch.closure is not None]
+        if not found:
+            return None
+        before, after = np.mean(found, axis=0)
+        return float(before), float(after)
 
     def _stage(self, name: str) -> None:
         now = time.perf_counter()
@@ -293,16 +309,12 @@ class _Synthesis:
             if side is None:
                 continue
             chain = (JOINT_INDEX[f"{side}_shoulder"], JOINT_INDEX[f"{side}_elbow"], anchor.joint)
-            local = limbs.bend(
-                local, root, self.offsets, chain, anchor.position_w, anchor.rotation_w, anchor.weight
-            )
+            local = limbs.bend(local, root, self.offsets, chain, anchor.position_w, anchor.rotation_w, anchor.weight)
         return local, root
 
     def _motion(self, local: np.ndarray, root: np.ndarray) -> Motion:
         plan, frames = self.plan, len(self.times)
-        item = MotionObject(
-            plan.object_name, self.shape.geometry, self.position_w, self.rotation_w, mass=self.mass
-        )
+        item = MotionObject(plan.object_name, self.shape.geometry, self.position_w, self.rotation_w, mass=self.mass)
         return Motion(
             fps=FPS,
             root_position_w=root,
@@ -316,4 +328,3 @@ class _Synthesis:
             group=f"{plan.action}_{plan.object_name}".replace(" ", "_"),
             source=f"touchstone generate, planner {plan.source or 'unknown'}, seed {self.seed}",
         )
-

@@ -131,7 +131,7 @@ def _draw(
     rng: np.random.Generator, samples: int, given: Given,
 ) -> list[Places]:  # fmt: skip
     parts = {contact.body_part for contact in contacts} - set(given.places_b)
-    pairs = _hand_pairs(plan, contacts, ground, samples, given.facing) if set(_HANDS) <= parts else []
+    pairs = _hand_pairs(plan, contacts, ground, config, samples, given.facing) if set(_HANDS) <= parts else []
     settled = {part: int(cKDTree(ground.surface.points_b).query(p)[1]) for part, p in given.places_b.items()}
     found = []
     for b in range(samples):
@@ -149,18 +149,15 @@ def _draw(
 
 
 def _hand_pairs(
-    plan: InteractionPlan,
-    contacts: tuple[PlannedContact, ...],
-    ground: Ground,
-    samples: int,
+    plan: InteractionPlan, contacts: tuple[PlannedContact, ...], ground: Ground, config: PoseConfig, samples: int,
     given: np.ndarray | None,
-) -> list[tuple[np.ndarray, dict[BodyPart, int]]]:
+) -> list[tuple[np.ndarray, dict[BodyPart, int]]]:  # fmt: skip
     """Facing and both hands' places, best first; none where two hands find no place together, or the person sits."""
     hand, surface = next(c for c in contacts if c.body_part in _HANDS), ground.surface
     purpose = contact_purpose(plan, hand)
-    if purpose == "settle":
+    if purpose == "settle" or not config.use_affordance:
         return []
-    heat = _map(plan, hand, surface, None).heat
+    heat = _map(plan, hand, surface, None, config).heat
     try:
         pairs = palm_pairs(surface, plan.action, heat=heat, count=samples, purpose=purpose)
     except AssetError:
@@ -219,7 +216,7 @@ def _place(
     Parts larger than a hand move on to the middle of what is likely around (mean shift): to the middle of a seat.
     """
     surface = ground.surface
-    probability = _map(plan, contact, surface, facing).probability
+    probability = _map(plan, contact, surface, facing, config).probability
     hand = contact.body_part in _HANDS
     sigma = config.hand_patch if hand else config.body_patch
     near = np.exp(-0.5 * cdist(surface.points_b, surface.points_b, "sqeuclidean") / sigma**2)
@@ -243,7 +240,7 @@ def _patch(
     """Points, normals [M, 3] and weights [M] around a place: affordance times a Gaussian, on its side of the object."""
     surface, dense = ground.surface, ground.dense
     sigma = config.hand_patch if contact.body_part in _HANDS else config.body_patch
-    found = _map(plan, contact, surface, facing)
+    found = _map(plan, contact, surface, facing, config)
     place, normal = surface.points_b[center], surface.normals_b[center]
     away = ((dense.points_b - place) ** 2).sum(-1)
     away = np.where(dense.normals_b @ normal > _LEVEL, away, np.inf)
@@ -261,9 +258,13 @@ def _edge(ground: Ground, position: np.ndarray, rotation: np.ndarray, facing: np
 
 
 def _map(
-    plan: InteractionPlan, contact: PlannedContact, surface: SurfacePoints, facing: np.ndarray | None
-) -> Affordance:
-    """Of one contact, for what it does and at the height at which it comes about."""
+    plan: InteractionPlan, contact: PlannedContact, surface: SurfacePoints, facing: np.ndarray | None,
+    config: PoseConfig,
+) -> Affordance:  # fmt: skip
+    """Of one contact, for what it does and at the height at which it comes about; or even, where none is wanted."""
+    if not config.use_affordance:
+        even = np.full(len(surface.points_b), 1.0 / len(surface.points_b))
+        return Affordance(surface.points_b, surface.normals_b, even, "any")
     return affordance(
         surface, plan.action, contact.body_part, contact.region, facing_b=_in_frame(surface, facing),
         faces_away=plan.faces_away, height_m=height_at(plan, contact), purpose=contact_purpose(plan, contact),

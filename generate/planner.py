@@ -18,6 +18,7 @@ from generate.language.lexicon import Kind, Lexicon, lexicon
 from generate.language.meaning import Interpreter
 from generate.language.requests import Topic
 from generate.language.steps import Step
+from generate.objects.checks import size_fault
 from generate.plan import InteractionPlan
 from sim.errors import PlanError
 
@@ -42,8 +43,6 @@ _WEIGHT = {
     "place": 1, "drop": 1, "sit back": 1, "lift": 2, "catch": 2, "stand up": 2, "sit": 4, "lie": 4, "ride": 4,
 }  # fmt: skip
 """How much a script says about a plan: its action is the first of those that say most (3 if not listed)."""
-_STRANGE = 5.0
-"""A mesh that is so many times larger or smaller than its kind is not in metres."""
 
 
 class Planner(Protocol):
@@ -100,14 +99,10 @@ def _size(kind: Kind, size: Sequence[float] | None, scale: float) -> tuple[float
         return typical[0] * scale, typical[1] * scale, typical[2] * scale
     if len(size) != 3 or not all(math.isfinite(edge) and edge > 0.0 for edge in size):
         raise PlanError(f"the object's size has to be three lengths over 0 m, not {list(size)}")
-    longest = max(size)
-    if kind.name != "object" and not 1.0 / _STRANGE <= longest / max(typical) <= _STRANGE:
-        raise PlanError(
-            f"this {kind.name} measures {longest:.3g} m, where {max(typical):g} m are usual; scale it to metres"
-        )
-    if not 0.01 <= longest <= 5.0:
-        raise PlanError(f"an object of {longest:.3g} m is none that a person handles; scale it to metres")
-    return float(size[0]), float(size[1]), float(size[2])
+    edges = (float(size[0]), float(size[1]), float(size[2]))
+    if fault := size_fault(kind, edges):
+        raise PlanError(fault)
+    return edges
 
 
 def _together(steps: Sequence[Step]) -> list[Step]:

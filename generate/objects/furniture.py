@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from generate.objects.parts import (
-    THIN, Part, around, ball, beam, box, circle, cone, cushion, mirrored, path, rod, shifted,
+    THIN,
+    Part,
+    around,
+    ball,
+    beam,
+    box,
+    circle,
+    cone,
+    cushion,
+    mirrored,
+    path,
+    rod,
+    shifted,
 )  # fmt: skip
 
 
@@ -19,10 +31,16 @@ def chair(x: float, y: float, z: float) -> list[Part]:
     """Seat at half its height, back at -x, armrests."""
     seat, arm, plate = 0.5 * z, 0.73 * z, 0.035
     back = [box((-x / 2, -x / 2 + 0.03), (-y / 2 + 0.01, y / 2 - 0.01), (seat - 0.02, z))]
-    rest = [box((-x / 2 + 0.02, 0.35 * x), (y / 2 - 0.04, y / 2), (arm - 0.03, arm)),
-            around((0.3 * x, y / 2 - 0.02, (seat + arm) / 2 - 0.015), (0.035, 0.03, arm - seat - 0.02))]  # fmt: skip
-    return [box((-x / 2 + 0.005, x / 2), (-y / 2 + 0.002, y / 2 - 0.002), (seat - plate, seat)), *back,
-            *mirrored(rest), *_legs(x - 0.02, y - 0.02, seat - plate / 2)]  # fmt: skip
+    rest = [
+        box((-x / 2 + 0.02, 0.35 * x), (y / 2 - 0.04, y / 2), (arm - 0.03, arm)),
+        around((0.3 * x, y / 2 - 0.02, (seat + arm) / 2 - 0.015), (0.035, 0.03, arm - seat - 0.02)),
+    ]
+    return [
+        box((-x / 2 + 0.005, x / 2), (-y / 2 + 0.002, y / 2 - 0.002), (seat - plate, seat)),
+        *back,
+        *mirrored(rest),
+        *_legs(x - 0.02, y - 0.02, seat - plate / 2),
+    ]
 
 
 def sofa(x: float, y: float, z: float) -> list[Part]:
@@ -31,16 +49,25 @@ def sofa(x: float, y: float, z: float) -> list[Part]:
     arm, back, low = min(seat + 0.2, 0.9 * z), 0.24 * x, 0.1
     wide = min(0.16, 0.16 * y)
     arms = [cushion((-x / 2 + 0.02, x / 2 - 0.01), (y / 2 - wide, y / 2), (low + 0.02, arm), 0.02)]
-    base = [box((-x / 2 + 0.01, x / 2 - 0.03), (-y / 2 + 0.05, y / 2 - 0.05), (low, seat - 0.14)),
-            cushion((-x / 2 + 0.05, x / 2), (-y / 2 + wide - 0.01, y / 2 - wide + 0.01), (seat - 0.16, seat), 0.015)]  # fmt: skip
-    return [*base, *mirrored(arms), cushion((-x / 2, -x / 2 + back), (-y / 2 + 0.03, y / 2 - 0.03), (low + 0.01, z), 0.03),
-            *_legs(x, y, low + 0.03, 0.06, 0.06)]  # fmt: skip
+    base = [
+        box((-x / 2 + 0.01, x / 2 - 0.03), (-y / 2 + 0.05, y / 2 - 0.05), (low, seat - 0.14)),
+        cushion((-x / 2 + 0.05, x / 2), (-y / 2 + wide - 0.01, y / 2 - wide + 0.01), (seat - 0.16, seat), 0.015),
+    ]
+    return [
+        *base,
+        *mirrored(arms),
+        cushion((-x / 2, -x / 2 + back), (-y / 2 + 0.03, y / 2 - 0.03), (low + 0.01, z), 0.03),
+        *_legs(x, y, low + 0.03, 0.06, 0.06),
+    ]
 
 
 def stool(x: float, y: float, z: float) -> list[Part]:
     """Round seat on four spread legs with two crossing stretchers."""
-    legs = [beam((a * 0.42 * x, b * 0.42 * y, 0.0), (a * 0.24 * x, b * 0.24 * y, z - 0.02), (0.035, 0.035))
-            for a in (-1, 1) for b in (-1, 1)]  # fmt: skip
+    legs = [
+        beam((a * 0.42 * x, b * 0.42 * y, 0.0), (a * 0.24 * x, b * 0.24 * y, z - 0.02), (0.035, 0.035))
+        for a in (-1, 1)
+        for b in (-1, 1)
+    ]
     low, half = 0.35 * z, 0.36
     bars = [rod((-half * x, s * half * y, low + 0.002 * s), (half * x, s * half * y, low), 0.011) for s in (-1, 1)]
     return [cone((0, 0, z - 0.035), (0, 0, z), (x / 2, y / 2), sides=24), *legs, *bars]
@@ -48,17 +75,27 @@ def stool(x: float, y: float, z: float) -> list[Part]:
 
 def bench(x: float, y: float, z: float) -> list[Part]:
     """Without a back: its height is the seat's."""
-    ends = [box((-0.42 * x, 0.42 * x), (0.4 * y - 0.04, 0.4 * y), (0.03, z - 0.02)),
-            box((-0.48 * x, 0.48 * x), (0.4 * y - 0.05, 0.4 * y + 0.01), (0.0, 0.035))]  # fmt: skip
-    return [box((-x / 2, x / 2), (-y / 2, y / 2), (z - 0.04, z)), around((0, 0, 0.5 * z), (0.05, 0.8 * y, 0.06)),
-            *mirrored(ends)]  # fmt: skip
+    ends = [
+        box((-0.42 * x, 0.42 * x), (0.4 * y - 0.04, 0.4 * y), (0.03, z - 0.02)),
+        box((-0.48 * x, 0.48 * x), (0.4 * y - 0.05, 0.4 * y + 0.01), (0.0, 0.035)),
+    ]
+    return [
+        box((-x / 2, x / 2), (-y / 2, y / 2), (z - 0.04, z)),
+        around((0, 0, 0.5 * z), (0.05, 0.8 * y, 0.06)),
+        *mirrored(ends),
+    ]
 
 
 def beanbag(x: float, y: float, z: float) -> list[Part]:
     """A flattened bag with a hump to lean on at -x."""
     seat = 0.67 * z
-    bag = np.concatenate((circle((0.03 * x, 0, 0), (0.4 * x, 0.42 * y)), circle((0, 0, 0.4 * seat), (x / 2, y / 2)),
-                          circle((0.08 * x, 0, seat), (0.34 * x, 0.36 * y))))  # fmt: skip
+    bag = np.concatenate(
+        (
+            circle((0.03 * x, 0, 0), (0.4 * x, 0.42 * y)),
+            circle((0, 0, 0.4 * seat), (x / 2, y / 2)),
+            circle((0.08 * x, 0, seat), (0.34 * x, 0.36 * y)),
+        )
+    )
     return [bag, ball((-0.3 * x, 0, 0.68 * z), (0.19 * x, 0.4 * y, 0.32 * z))]
 
 
@@ -77,8 +114,11 @@ def table(x: float, y: float, z: float) -> list[Part]:
     """Top, aprons below it, four legs."""
     apron = [box((-0.45 * x, 0.45 * x), (0.45 * y - 0.02, 0.45 * y), (z - 0.09, z - 0.02))]
     leg = min(0.06, 0.12 * min(x, y))
-    return [box((-x / 2, x / 2), (-y / 2, y / 2), (z - 0.03, z)), *mirrored(apron),
-            *_legs(0.94 * x, 0.94 * y, z - 0.015, leg)]  # fmt: skip
+    return [
+        box((-x / 2, x / 2), (-y / 2, y / 2), (z - 0.03, z)),
+        *mirrored(apron),
+        *_legs(0.94 * x, 0.94 * y, z - 0.015, leg),
+    ]
 
 
 def desk(x: float, y: float, z: float) -> list[Part]:
@@ -104,8 +144,10 @@ def _grip(x: float, y: float, low: float, high: float) -> list[Part]:
 def _drawer_grip(x: float, y: float, z: float, half: float = 0.09) -> list[Part]:
     """The same, level."""
     bar = rod((x + 0.038, y - half, z), (x + 0.038, y + half, z), 0.0115)
-    return [bar, *(rod((x - 0.01, y + s * (half - 0.015), z), (x + 0.04, y + s * (half - 0.015), z), 0.009)
-                   for s in (-1, 1))]  # fmt: skip
+    return [
+        bar,
+        *(rod((x - 0.01, y + s * (half - 0.015), z), (x + 0.04, y + s * (half - 0.015), z), 0.009) for s in (-1, 1)),
+    ]
 
 
 _GRIP_ROOM = 0.0495
@@ -154,8 +196,10 @@ def ladder(x: float, y: float, z: float) -> list[Part]:
         at = foot + share * (top - foot)
         half = (y / 2 - 0.02) * (1 - share) + 0.36 * y * share
         treads.append(around((at, 0, share * step), (0.08, 2 * half - 0.01, 0.025)))
-    brace = [rod((-foot * 0.8, -0.45 * y, 0.2 * z), (-foot * 0.8, 0.45 * y, 0.2 * z), 0.012),
-             rod((-foot * 0.45, -0.4 * y, 0.6 * z), (-foot * 0.45, 0.4 * y, 0.6 * z), 0.012)]  # fmt: skip
+    brace = [
+        rod((-foot * 0.8, -0.45 * y, 0.2 * z), (-foot * 0.8, 0.45 * y, 0.2 * z), 0.012),
+        rod((-foot * 0.45, -0.4 * y, 0.6 * z), (-foot * 0.45, 0.4 * y, 0.6 * z), 0.012),
+    ]
     return [*mirrored(rails), *treads, *brace, box((-0.1, 0.1), (-0.4 * y, 0.4 * y), (z - 0.04, z))]
 
 
@@ -163,31 +207,49 @@ def stairs(x: float, y: float, z: float) -> list[Part]:
     """Steps that rise from +x to -x, of about 0.2 m."""
     count = max(2, round(z / 0.2))
     rise, run = z / count, x / count
-    return [box((-x / 2 + 0.001 * k, x / 2 - k * run), (-y / 2 + 0.001 * k, y / 2 - 0.001 * k),
-                (max(k * rise - 0.01, 0.0), (k + 1) * rise)) for k in range(count)]  # fmt: skip
+    return [
+        box(
+            (-x / 2 + 0.001 * k, x / 2 - k * run),
+            (-y / 2 + 0.001 * k, y / 2 - 0.001 * k),
+            (max(k * rise - 0.01, 0.0), (k + 1) * rise),
+        )
+        for k in range(count)
+    ]
 
 
 def lamp(x: float, y: float, z: float) -> list[Part]:
     """Foot, pole, shade."""
     shade = min(0.3 * z, 0.9 * x)
-    return [cone((0, 0, 0), (0, 0, min(0.03, 0.1 * z)), (0.4 * x, 0.4 * y)), cone((0, 0, 0.01), (0, 0, z - 0.3 * shade), 0.0125),
-            cone((0, 0, z - shade), (0, 0, z), (x / 2, y / 2), (0.3 * x, 0.3 * y))]  # fmt: skip
+    return [
+        cone((0, 0, 0), (0, 0, min(0.03, 0.1 * z)), (0.4 * x, 0.4 * y)),
+        cone((0, 0, 0.01), (0, 0, z - 0.3 * shade), 0.0125),
+        cone((0, 0, z - shade), (0, 0, z), (x / 2, y / 2), (0.3 * x, 0.3 * y)),
+    ]
 
 
 def tripod(x: float, y: float, z: float) -> list[Part]:
     """Three legs, a column, a head."""
     feet = [(x / 2, 0.0), (-x / 2, y / 2), (-x / 2, -y / 2)]
     legs = [rod((a, b, 0.012), (0.06 * a, 0.06 * b, 0.72 * z), 0.013) for a, b in feet]
-    return [*legs, cone((0, 0, 0.45 * z), (0, 0, z - 0.03), 0.014), cone((0, 0, 0.68 * z), (0, 0, 0.75 * z), 0.035),
-            around((0, 0, z - 0.025), (0.09, 0.06, 0.05))]  # fmt: skip
+    return [
+        *legs,
+        cone((0, 0, 0.45 * z), (0, 0, z - 0.03), 0.014),
+        cone((0, 0, 0.68 * z), (0, 0, 0.75 * z), 0.035),
+        around((0, 0, z - 0.025), (0.09, 0.06, 0.05)),
+    ]
 
 
 def clothes_stand(x: float, y: float, z: float) -> list[Part]:
     """Pole on a cross of feet, four pairs of hooks."""
     ways = [(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0)]
     feet = [path([(a * x / 2, b * y / 2, 0.0125), (0.0, 0.0, 0.14)], 0.0125)[0] for a, b in ways]
-    hooks = [part for a, b in ways for part in
-             path([(0, 0, 0.9 * z), (0.3 * a * x, 0.3 * b * y, 0.9 * z + 0.01), (0.36 * a * x, 0.36 * b * y, z - 0.01)], 0.009)]  # fmt: skip
+    hooks = [
+        part
+        for a, b in ways
+        for part in path(
+            [(0, 0, 0.9 * z), (0.3 * a * x, 0.3 * b * y, 0.9 * z + 0.01), (0.36 * a * x, 0.36 * b * y, z - 0.01)], 0.009
+        )
+    ]
     return [cone((0, 0, 0.1), (0, 0, z), 0.0175), *feet, *hooks]
 
 
@@ -195,5 +257,8 @@ def piano(x: float, y: float, z: float) -> list[Part]:
     """Upright: case, keyboard toward +x on two legs."""
     deep, keys = 0.58 * x, 0.6 * z
     legs = [box((x / 2 - 0.07, x / 2 - 0.01), (0.42 * y, 0.42 * y + 0.06), (0.0, keys - 0.02))]
-    return [box((-x / 2, -x / 2 + deep), (-y / 2, y / 2), (0.0, z)),
-            box((-x / 2 + deep - 0.02, x / 2), (-0.48 * y, 0.48 * y), (keys - 0.08, keys)), *mirrored(legs)]  # fmt: skip
+    return [
+        box((-x / 2, -x / 2 + deep), (-y / 2, y / 2), (0.0, z)),
+        box((-x / 2 + deep - 0.02, x / 2), (-0.48 * y, 0.48 * y), (keys - 0.08, keys)),
+        *mirrored(legs),
+    ]

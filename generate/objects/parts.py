@@ -40,8 +40,9 @@ def around(at: Point, size: Point) -> Part:
 def cushion(x: Span, y: Span, z: Span, bevel: float) -> Part:
     """Box with its edges cut by `bevel` m."""
     spans = np.array([x, y, z])
-    return np.concatenate([_box(spans + bevel * np.array([1, -1]) * (np.arange(3) != axis)[:, None])
-                           for axis in range(3)])  # fmt: skip
+    return np.concatenate(
+        [_box(spans + bevel * np.array([1, -1]) * (np.arange(3) != axis)[:, None]) for axis in range(3)]
+    )
 
 
 def _box(spans: np.ndarray) -> Part:
@@ -57,11 +58,21 @@ def circle(at: Point, radii: float | Span, axis: int = 2, sides: int = SIDES) ->
     return np.roll(flat, axis - 2, axis=1) + np.asarray(at, np.float64)
 
 
-def cone(low: Point, high: Point, radius_low: float | Span, radius_high: float | Span | None = None,
-         axis: int = 2, sides: int = SIDES) -> Part:  # fmt: skip
+def cone(
+    low: Point,
+    high: Point,
+    radius_low: float | Span,
+    radius_high: float | Span | None = None,
+    axis: int = 2,
+    sides: int = SIDES,
+) -> Part:
     """Cylinder or cut cone between two centres, its ends across `axis`."""
-    return np.concatenate((circle(low, radius_low, axis, sides),
-                           circle(high, radius_low if radius_high is None else radius_high, axis, sides)))  # fmt: skip
+    return np.concatenate(
+        (
+            circle(low, radius_low, axis, sides),
+            circle(high, radius_low if radius_high is None else radius_high, axis, sides),
+        )
+    )
 
 
 def rod(start: Point, end: Point, radius: float, sides: int = 8) -> Part:
@@ -110,12 +121,15 @@ def loop(at: Point, radii: Span, radius: float, axis: int, pieces: int = 8) -> l
     return path([*corners, corners[0]], radius)
 
 
-def shell(z: Span, low: float | Span, high: float | Span, wall: float = THIN, *, floor: bool = True,
-          staves: int = 12) -> list[Part]:  # fmt: skip
+def shell(
+    z: Span, low: float | Span, high: float | Span, wall: float = THIN, *, floor: bool = True, staves: int = 12
+) -> list[Part]:
     """Round vessel of staves, open above: outer radii at its bottom and top."""
     outer = [np.broadcast_to(np.asarray(radii, np.float64), 2) for radii in (low, high)]
-    rings = [(circle((0, 0, h), tuple(r), sides=staves), circle((0, 0, h), tuple((r - wall).clip(1e-3)), sides=staves))
-             for h, r in zip(z, outer, strict=True)]  # fmt: skip
+    rings = [
+        (circle((0, 0, h), tuple(r), sides=staves), circle((0, 0, h), tuple((r - wall).clip(1e-3)), sides=staves))
+        for h, r in zip(z, outer, strict=True)
+    ]
     parts = []
     for k in range(staves):
         corners = [ring[[k, (k + 1) % staves]] for pair in rings for ring in pair]
@@ -130,8 +144,10 @@ def shell(z: Span, low: float | Span, high: float | Span, wall: float = THIN, *,
 
 def trough(low: tuple[Span, Span], high: tuple[Span, Span], z: Span, wall: float = 0.02) -> list[Part]:
     """Four slanting walls and a floor, open above: its outer edges along x and y at its bottom and top."""
-    rims = [np.array([(a, b, h) for a, b in ((x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1]))])
-            for (x, y), h in zip((low, high), z, strict=True)]  # fmt: skip
+    rims = [
+        np.array([(a, b, h) for a, b in ((x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1]))])
+        for (x, y), h in zip((low, high), z, strict=True)
+    ]
     parts = []
     for k in range(4):
         edges = [rim[[k, (k + 1) % 4]] for rim in rims]

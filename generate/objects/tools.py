@@ -8,7 +8,20 @@ from __future__ import annotations
 import numpy as np
 
 from generate.objects.parts import (
-    THIN, Part, arch, around, ball, box, circle, cone, cushion, loop, mirrored, path, rod, shifted,
+    THIN,
+    Part,
+    arch,
+    around,
+    ball,
+    box,
+    circle,
+    cone,
+    cushion,
+    loop,
+    mirrored,
+    path,
+    rod,
+    shifted,
 )  # fmt: skip
 
 
@@ -67,9 +80,18 @@ def scissors(x: float, y: float, z: float) -> list[Part]:
     """Flat in the plane x = 0 along y: crossing blades, two rings at -y."""
     parts = []
     for s in (-1, 1):
-        blade = np.array([(s * 0.1 * x + d * 0.35 * x, a, z / 2 + s * b) for d in (-1, 1)
-                          for a, b in ((-0.1 * y, -0.1 * z), (-0.1 * y, 0.1 * z), (y / 2 - 0.001 * (s + 1), 0.14 * z),
-                                       (0.45 * y, 0.02 * z))])  # fmt: skip
+        blade = np.array(
+            [
+                (s * 0.1 * x + d * 0.35 * x, a, z / 2 + s * b)
+                for d in (-1, 1)
+                for a, b in (
+                    (-0.1 * y, -0.1 * z),
+                    (-0.1 * y, 0.1 * z),
+                    (y / 2 - 0.001 * (s + 1), 0.14 * z),
+                    (0.45 * y, 0.02 * z),
+                )
+            ]
+        )
         shank = rod((s * 0.1 * x, -0.05 * y, z / 2 - 0.05 * s * z), (0, -0.24 * y, z / 2 + 0.2 * s * z), 0.35 * x)
         ring = loop((0, -0.35 * y, z / 2 + 0.3 * s * z), (0.12 * y, 0.16 * z), 0.25 * x, axis=0, pieces=6)
         parts += [blade, shank, *ring]
@@ -85,8 +107,16 @@ def saw(x: float, y: float, z: float) -> list[Part]:
             for a, b in ((-0.3 * y, 0.0), (-0.3 * y, 0.9 * z), (y / 2, 0.15 * z), (y / 2, 0.5 * z))
         ]
     )
-    ring = [np.array(p) for p in ((0, -0.28 * y, 0.88 * z), (0, -0.45 * y, 0.85 * z), (0, -0.48 * y, 0.5 * z),
-                                  (0, -0.43 * y, 0.15 * z), (0, -0.28 * y, 0.12 * z))]  # fmt: skip
+    ring = [
+        np.array(p)
+        for p in (
+            (0, -0.28 * y, 0.88 * z),
+            (0, -0.45 * y, 0.85 * z),
+            (0, -0.48 * y, 0.5 * z),
+            (0, -0.43 * y, 0.15 * z),
+            (0, -0.28 * y, 0.12 * z),
+        )
+    ]
     return [blade, *path(ring, x / 2)]
 
 
@@ -107,8 +137,10 @@ def screwdriver(x: float, y: float, z: float) -> list[Part]:
 
 def flashlight(x: float, y: float, z: float) -> list[Part]:
     """Along y, its head at +y."""
-    return [cone((0, -y / 2, z / 2), (0, 0.25 * y, z / 2), (0.36 * z, 0.36 * x), axis=1),
-            cone((0, 0.2 * y, z / 2), (0, y / 2, z / 2), (0.36 * z, 0.36 * x), (z / 2, x / 2), axis=1)]  # fmt: skip
+    return [
+        cone((0, -y / 2, z / 2), (0, 0.25 * y, z / 2), (0.36 * z, 0.36 * x), axis=1),
+        cone((0, 0.2 * y, z / 2), (0, y / 2, z / 2), (0.36 * z, 0.36 * x), (z / 2, x / 2), axis=1),
+    ]
 
 
 def hair_dryer(x: float, y: float, z: float) -> list[Part]:
@@ -144,16 +176,25 @@ def hammer(x: float, y: float, z: float) -> list[Part]:
 
 def axe(x: float, y: float, z: float) -> list[Part]:
     """Upright, its blade above toward +y."""
-    blade = np.array([*((s * 0.45 * x, a, b) for s in (-1, 1) for a, b in ((-0.25 * y, 0.86 * z), (-0.25 * y, 0.95 * z))),
-                      (0.004, 0.72 * y, 0.8 * z), (-0.004, 0.72 * y, 0.8 * z), (0.004, 0.7 * y, 0.98 * z), (-0.004, 0.7 * y, 0.98 * z)])  # fmt: skip
+    blade = np.array(
+        [
+            *((s * 0.45 * x, a, b) for s in (-1, 1) for a, b in ((-0.25 * y, 0.86 * z), (-0.25 * y, 0.95 * z))),
+            (0.004, 0.72 * y, 0.8 * z),
+            (-0.004, 0.72 * y, 0.8 * z),
+            (0.004, 0.7 * y, 0.98 * z),
+            (-0.004, 0.7 * y, 0.98 * z),
+        ]
+    )
     collar = around((0, -0.12 * y, 0.905 * z), (x, 0.3 * y, 0.08 * z))
     return [_shaft(0.0, z, min(0.018, 0.4 * x)), blade, collar]
 
 
 def bat(x: float, y: float, z: float) -> list[Part]:
     """Upright, its grip below."""
-    rings = [circle((0, 0, h * z), (k * x / 2, k * y / 2), sides=12) for h, k in
-             ((0.02, 0.4), (0.4, 0.5), (0.65, 0.9), (0.8, 1.0), (0.96, 0.95), (1.0, 0.3))]  # fmt: skip
+    rings = [
+        circle((0, 0, h * z), (k * x / 2, k * y / 2), sides=12)
+        for h, k in ((0.02, 0.4), (0.4, 0.5), (0.65, 0.9), (0.8, 1.0), (0.96, 0.95), (1.0, 0.3))
+    ]
     knob = np.concatenate(
         [circle((0, 0, h * z), k * x / 2, sides=12) for h, k in ((0, 0.4), (0.008, 0.7), (0.02, 0.6), (0.03, 0.4))]
     )
@@ -244,8 +285,10 @@ def umbrella(x: float, y: float, z: float) -> list[Part]:
 
 def flag(x: float, y: float, z: float) -> list[Part]:
     """Pole with a cloth toward +y."""
-    return [*shifted([_shaft(0.0, z, x / 2)], (0, -y / 2 + x / 2, 0)),
-            box((-THIN / 2, THIN / 2), (-y / 2 + x / 2, y / 2), (0.58 * z, z - 0.03))]  # fmt: skip
+    return [
+        *shifted([_shaft(0.0, z, x / 2)], (0, -y / 2 + x / 2, 0)),
+        box((-THIN / 2, THIN / 2), (-y / 2 + x / 2, y / 2), (0.58 * z, z - 0.03)),
+    ]
 
 
 def string_instrument(x: float, y: float, z: float) -> list[Part]:
@@ -255,8 +298,13 @@ def string_instrument(x: float, y: float, z: float) -> list[Part]:
     upper = cone((-0.99 * deep, 0, high), (0.99 * deep, 0, high), (0.37 * y, 0.13 * z), axis=0)
     wide = min(0.05, 0.2 * y)
     neck = box((deep - 0.025, deep - 0.001), (-wide / 2, wide / 2), (high, 0.88 * z))
-    return [lower, upper, neck, around((0.3 * x, 0, 0.935 * z), (0.022, 1.5 * wide, 0.13 * z)),
-            around((deep + 0.05 * x, 0, low), (0.1 * x, 0.3 * y, 0.015))]  # fmt: skip
+    return [
+        lower,
+        upper,
+        neck,
+        around((0.3 * x, 0, 0.935 * z), (0.022, 1.5 * wide, 0.13 * z)),
+        around((deep + 0.05 * x, 0, low), (0.1 * x, 0.3 * y, 0.015)),
+    ]
 
 
 def headphones(x: float, y: float, z: float) -> list[Part]:
@@ -271,8 +319,12 @@ def headphones(x: float, y: float, z: float) -> list[Part]:
 def camera(x: float, y: float, z: float) -> list[Part]:
     """Its lens toward +x, a grip at +y."""
     body = box((-x / 2, 0.1 * x), (-y / 2, y / 2), (0.0, 0.8 * z))
-    return [body, cone((0.05 * x, 0, 0.42 * z), (x / 2, 0, 0.42 * z), 0.34 * z, axis=0), around((-0.1 * x, 0, 0.85 * z), (0.4 * x, 0.35 * y, 0.3 * z)),
-            cushion((-0.2 * x, 0.3 * x), (0.33 * y, 0.498 * y), (0.02 * z, 0.78 * z), 0.006)]  # fmt: skip
+    return [
+        body,
+        cone((0.05 * x, 0, 0.42 * z), (x / 2, 0, 0.42 * z), 0.34 * z, axis=0),
+        around((-0.1 * x, 0, 0.85 * z), (0.4 * x, 0.35 * y, 0.3 * z)),
+        cushion((-0.2 * x, 0.3 * x), (0.33 * y, 0.498 * y), (0.02 * z, 0.78 * z), 0.006),
+    ]
 
 
 def mouse(x: float, y: float, z: float) -> list[Part]:
@@ -310,8 +362,10 @@ def doll(x: float, y: float, z: float) -> list[Part]:
         rod((0, 0.12 * y, 0.56 * z), (0, y / 2 - 0.02, 0.46 * z), 0.1 * y),
         ball((0, y / 2 - 0.12 * y, 0.46 * z), 0.12 * y),
     ]
-    leg = [cone((0.02 * x, 0.24 * y, 0.03 * z), (0, 0.13 * y, 0.4 * z), 0.1 * y, sides=12),
-           ball((0.18 * x, 0.25 * y, 0.06 * z), (0.32 * x, 0.11 * y, 0.06 * z))]  # fmt: skip
+    leg = [
+        cone((0.02 * x, 0.24 * y, 0.03 * z), (0, 0.13 * y, 0.4 * z), 0.1 * y, sides=12),
+        ball((0.18 * x, 0.25 * y, 0.06 * z), (0.32 * x, 0.11 * y, 0.06 * z)),
+    ]
     return [
         ball((0, 0, 0.45 * z), (0.36 * x, 0.26 * y, 0.21 * z)),
         ball((0, 0, 0.8 * z), (0.5 * x, 0.33 * y, 0.2 * z)),
@@ -329,8 +383,12 @@ def statue(x: float, y: float, z: float) -> list[Part]:
             circle((0, 0, 0.64 * z), (0.15 * x, 0.2 * y)),
         )
     )
-    return [box((-x / 2, x / 2), (-y / 2, y / 2), (0.0, 0.22 * z)), torso, cone((0, 0, 0.6 * z), (0, 0, 0.75 * z), 0.13 * x),
-            ball((0.03 * x, 0, 0.85 * z), (0.28 * x, 0.24 * y, 0.15 * z))]  # fmt: skip
+    return [
+        box((-x / 2, x / 2), (-y / 2, y / 2), (0.0, 0.22 * z)),
+        torso,
+        cone((0, 0, 0.6 * z), (0, 0, 0.75 * z), 0.13 * x),
+        ball((0.03 * x, 0, 0.85 * z), (0.28 * x, 0.24 * y, 0.15 * z)),
+    ]
 
 
 def stone(x: float, y: float, z: float) -> list[Part]:

@@ -25,8 +25,11 @@ def cart(x: float, y: float, z: float) -> list[Part]:
     wheels = [_wheel(s * 0.36 * x, 0.42 * y, r) for s in (-1, 1)]
     posts = [beam((s * 0.36 * x, 0.4 * y, r), (s * 0.36 * x, 0.4 * y, deck - 0.01), (0.03, 0.03)) for s in (-1, 1)]
     rise = [rod((-0.42 * x, 0.42 * y, deck - 0.02), (-x / 2 + 0.016, 0.42 * y, z - 0.016), 0.012)]
-    return [box((-0.45 * x, x / 2), (-y / 2 + 0.005, y / 2 - 0.005), (deck - 0.04, deck)), *mirrored([*wheels, *posts, *rise]),
-            _hand_bar(-x / 2 + 0.0155, y, z - 0.0155)]  # fmt: skip
+    return [
+        box((-0.45 * x, x / 2), (-y / 2 + 0.005, y / 2 - 0.005), (deck - 0.04, deck)),
+        *mirrored([*wheels, *posts, *rise]),
+        _hand_bar(-x / 2 + 0.0155, y, z - 0.0155),
+    ]
 
 
 def wheelbarrow(x: float, y: float, z: float) -> list[Part]:
@@ -53,16 +56,29 @@ def bicycle(x: float, y: float, z: float) -> list[Part]:
         np.array((-0.16 * x, 0, 0.86 * z)),
         np.array((0.2 * x, 0, 0.82 * z)),
     )
-    tubes = [((rear, 0, r), crank), (crank, seat), (crank, head), (seat * 0.8 + crank * 0.2, head), ((rear, 0, r), seat * 0.75 + crank * 0.25),
-             ((front, 0, r), head), (head, head * [0.92, 1, 1] + [0, 0, 0.16 * z])]  # fmt: skip
+    tubes = [
+        ((rear, 0, r), crank),
+        (crank, seat),
+        (crank, head),
+        (seat * 0.8 + crank * 0.2, head),
+        ((rear, 0, r), seat * 0.75 + crank * 0.25),
+        ((front, 0, r), head),
+        (head, head * [0.92, 1, 1] + [0, 0, 0.16 * z]),
+    ]
     bars = 0.976 * z
     saddle = np.concatenate(
         (around((-0.2 * x, 0, 0.875 * z), (0.02, 0.15, 0.04)), around((-0.1 * x, 0, 0.88 * z), (0.02, 0.04, 0.03)))
     )
     grip = [rod((0.17 * x, 0.2 * y, bars), (0.13 * x, y / 2, bars - 0.003), 0.015)]
-    return [_wheel(rear, 0, r), _wheel(front, 0, r), *(rod(a, b, 0.016) for a, b in tubes), saddle, *mirrored(grip),
-            rod((0.17 * x, -0.22 * y, bars), (0.17 * x, 0.22 * y, bars + 0.002), 0.013),
-            rod((crank[0], -0.1, crank[2]), (crank[0], 0.1, crank[2]), 0.02)]  # fmt: skip
+    return [
+        _wheel(rear, 0, r),
+        _wheel(front, 0, r),
+        *(rod(a, b, 0.016) for a, b in tubes),
+        saddle,
+        *mirrored(grip),
+        rod((0.17 * x, -0.22 * y, bars), (0.17 * x, 0.22 * y, bars + 0.002), 0.013),
+        rod((crank[0], -0.1, crank[2]), (crank[0], 0.1, crank[2]), 0.02),
+    ]
 
 
 def motorcycle(x: float, y: float, z: float) -> list[Part]:
@@ -81,9 +97,18 @@ def motorcycle(x: float, y: float, z: float) -> list[Part]:
         rod((front, 0.09, r), (0.22 * x, 0.09, 0.97 * z), 0.022),
         rod((rear, 0.1, r), (-0.05 * x, 0.1, 0.4 * z), 0.025),
     ]
-    return [_wheel(rear, 0, r, 0.14), _wheel(front, 0, r, 0.11), tank, saddle, cushion((-0.16 * x, 0.18 * x), (-0.16, 0.16), (0.16 * z, 0.58 * z), 0.04),
-            *mirrored([*grip, *fork]), rod((0.22 * x, -0.12, 0.96 * z), (0.22 * x, 0.12, 0.96 * z), 0.016),
-            rod((front, -0.1, r), (front, 0.1, r), 0.015), ball((0.27 * x, 0, 0.9 * z), (0.09, 0.09, 0.1 * z)), rod((rear, -0.11, r), (rear, 0.11, r), 0.015)]  # fmt: skip
+    return [
+        _wheel(rear, 0, r, 0.14),
+        _wheel(front, 0, r, 0.11),
+        tank,
+        saddle,
+        cushion((-0.16 * x, 0.18 * x), (-0.16, 0.16), (0.16 * z, 0.58 * z), 0.04),
+        *mirrored([*grip, *fork]),
+        rod((0.22 * x, -0.12, 0.96 * z), (0.22 * x, 0.12, 0.96 * z), 0.016),
+        rod((front, -0.1, r), (front, 0.1, r), 0.015),
+        ball((0.27 * x, 0, 0.9 * z), (0.09, 0.09, 0.1 * z)),
+        rod((rear, -0.11, r), (rear, 0.11, r), 0.015),
+    ]
 
 
 def rocking_horse(x: float, y: float, z: float) -> list[Part]:
@@ -107,17 +132,28 @@ def rocking_horse(x: float, y: float, z: float) -> list[Part]:
         ],
         0.02,
     )
-    return [cushion((-0.3 * x, 0.28 * x), (-0.3 * y, 0.3 * y), (back - 0.16, back), 0.02), neck, head, *mirrored([*legs, *rocker]),
-            rod((0.3 * x, -0.45 * y, 0.82 * z), (0.3 * x, 0.45 * y, 0.82 * z), 0.0125)]  # fmt: skip
+    return [
+        cushion((-0.3 * x, 0.28 * x), (-0.3 * y, 0.3 * y), (back - 0.16, back), 0.02),
+        neck,
+        head,
+        *mirrored([*legs, *rocker]),
+        rod((0.3 * x, -0.45 * y, 0.82 * z), (0.3 * x, 0.45 * y, 0.82 * z), 0.0125),
+    ]
 
 
 def scooter(x: float, y: float, z: float) -> list[Part]:
     """Deck between two wheels, a stem with a bar toward +x."""
     r = 0.1 * z
     stem = (0.3 * x, 0, z - 0.016)
-    return [_wheel(-x / 2 + r, 0, r), _wheel(x / 2 - r, 0, r), cushion((-0.36 * x, 0.24 * x), (-0.07, 0.07), (0.08, 0.115), 0.008),
-            rod((x / 2 - r, 0, r), stem, 0.018), rod((0.2 * x, 0, 0.1), (0.5 * x - r, 0, 0.22 * z), 0.018),
-            rod((-0.3 * x, 0, 0.095), (-x / 2 + r, 0, r), 0.018), _hand_bar(0.3 * x, y, z - 0.0155)]  # fmt: skip
+    return [
+        _wheel(-x / 2 + r, 0, r),
+        _wheel(x / 2 - r, 0, r),
+        cushion((-0.36 * x, 0.24 * x), (-0.07, 0.07), (0.08, 0.115), 0.008),
+        rod((x / 2 - r, 0, r), stem, 0.018),
+        rod((0.2 * x, 0, 0.1), (0.5 * x - r, 0, 0.22 * z), 0.018),
+        rod((-0.3 * x, 0, 0.095), (-x / 2 + r, 0, r), 0.018),
+        _hand_bar(0.3 * x, y, z - 0.0155),
+    ]
 
 
 def skateboard(x: float, y: float, z: float) -> list[Part]:
@@ -125,8 +161,16 @@ def skateboard(x: float, y: float, z: float) -> list[Part]:
     r, deck = 0.25 * z, 0.62 * z
     wheels = [cone((s * 0.28 * x, 0.3 * y, r), (s * 0.28 * x, 0.46 * y, r), r, axis=1, sides=12) for s in (-1, 1)]
     axles = [around((s * 0.28 * x, 0, 0.45 * z), (0.06, 0.62 * y, 0.4 * z)) for s in (-1, 1)]
-    ends = [np.concatenate((around((s * 0.345 * x, 0, deck + 0.0075), (0.02, y, 0.015)), circle((s * 0.42 * x, 0, z - 0.015), (0.08 * x, 0.4 * y)), circle((s * 0.42 * x, 0, z), (0.08 * x, 0.4 * y))))
-            for s in (-1, 1)]  # fmt: skip
+    ends = [
+        np.concatenate(
+            (
+                around((s * 0.345 * x, 0, deck + 0.0075), (0.02, y, 0.015)),
+                circle((s * 0.42 * x, 0, z - 0.015), (0.08 * x, 0.4 * y)),
+                circle((s * 0.42 * x, 0, z), (0.08 * x, 0.4 * y)),
+            )
+        )
+        for s in (-1, 1)
+    ]
     return [box((-0.35 * x, 0.35 * x), (-0.498 * y, 0.498 * y), (deck, deck + 0.017)), *ends, *axles, *mirrored(wheels)]
 
 
@@ -158,6 +202,8 @@ def car(x: float, y: float, z: float) -> list[Part]:
     body = cushion((-x / 2, x / 2), (-0.48 * y, 0.48 * y), (0.7 * r, waist), 0.06)
     side = [_wheel(s * 0.31 * x, 0.44 * y, r, 0.2) for s in (-1, 1)]
     for at in (-0.16 * x, 0.08 * x):
-        side += [rod((at - 0.1, y / 2 - 0.0125, 0.85 * waist), (at + 0.1, y / 2 - 0.0125, 0.85 * waist), 0.0125),
-                 *(around((at + s * 0.09, 0.48 * y, 0.85 * waist), (0.015, 0.04 * y - 0.02, 0.015)) for s in (-1, 1))]  # fmt: skip
+        side += [
+            rod((at - 0.1, y / 2 - 0.0125, 0.85 * waist), (at + 0.1, y / 2 - 0.0125, 0.85 * waist), 0.0125),
+            *(around((at + s * 0.09, 0.48 * y, 0.85 * waist), (0.015, 0.04 * y - 0.02, 0.015)) for s in (-1, 1)),
+        ]
     return [body, cabin, *mirrored(side)]

@@ -5,7 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from generate.objects.parts import (
-    THIN, Part, arch, around, ball, box, circle, cone, cushion, mirrored, path, rod, shell, shifted,
+    THIN,
+    Part,
+    arch,
+    around,
+    ball,
+    box,
+    circle,
+    cone,
+    cushion,
+    mirrored,
+    path,
+    rod,
+    shell,
+    shifted,
 )  # fmt: skip
 
 _BAR = 0.01
@@ -22,8 +35,10 @@ def crate(x: float, y: float, z: float) -> list[Part]:
     """Four walls and a floor; the ends at -y and +y are open below their upper bar, to hold it by."""
     wall, bar = 0.018, 0.03
     long_side = [box((x / 2 - wall, x / 2), (-y / 2, y / 2), (0.0, z))]
-    end = [box((-x / 2 + 0.002, x / 2 - 0.002), (y / 2 - wall - 0.001, y / 2 - 0.001), (0.005, z - bar - 0.06)),
-           box((-x / 2 + 0.003, x / 2 - 0.003), (y / 2 - wall - 0.002, y / 2 - 0.002), (z - bar, z - 0.001))]  # fmt: skip
+    end = [
+        box((-x / 2 + 0.002, x / 2 - 0.002), (y / 2 - wall - 0.001, y / 2 - 0.001), (0.005, z - bar - 0.06)),
+        box((-x / 2 + 0.003, x / 2 - 0.003), (y / 2 - wall - 0.002, y / 2 - 0.002), (z - bar, z - 0.001)),
+    ]
     floor = box((-x / 2 + 0.004, x / 2 - 0.004), (-y / 2 + 0.004, y / 2 - 0.004), (0.001, wall))
     return [floor, *mirrored(long_side, axis=0), *mirrored(end)]
 
@@ -84,8 +99,12 @@ def bottle(x: float, y: float, z: float) -> list[Part]:
     """Body, shoulder and neck."""
     body, neck = (x / 2, y / 2), (0.18 * x, 0.18 * y)
     shoulder = np.concatenate((circle((0, 0, 0.6 * z), (0.99 * x / 2, 0.99 * y / 2)), circle((0, 0, 0.8 * z), neck)))
-    return [cone((0, 0, 0), (0, 0, 0.62 * z), body), shoulder, cone((0, 0, 0.76 * z), (0, 0, 0.95 * z), (0.16 * x, 0.16 * y)),
-            cone((0, 0, 0.92 * z), (0, 0, z), (0.2 * x, 0.2 * y))]  # fmt: skip
+    return [
+        cone((0, 0, 0), (0, 0, 0.62 * z), body),
+        shoulder,
+        cone((0, 0, 0.76 * z), (0, 0, 0.95 * z), (0.16 * x, 0.16 * y)),
+        cone((0, 0, 0.92 * z), (0, 0, z), (0.2 * x, 0.2 * y)),
+    ]
 
 
 def teapot(x: float, y: float, z: float) -> list[Part]:
@@ -104,10 +123,21 @@ def watering_can(x: float, y: float, z: float) -> list[Part]:
     """Spout toward +y, handle above and toward -y."""
     r, bar = x / 2, _BAR
     middle = -0.18 * y + 0.01
-    handle = path([(0, middle + 0.6 * r, 0.66 * z), (0, middle + 0.3 * r, z - bar), (0, middle - 0.6 * r, z - bar),
-                   (0, -y / 2 + bar, 0.75 * z), (0, -y / 2 + bar, 0.45 * z), (0, middle - 0.9 * r, 0.25 * z)], bar)  # fmt: skip
-    spout = [rod((0, middle + 0.8 * r, 0.15 * z), (0, y / 2 - 0.03, 0.85 * z), 0.013),
-             rod((0, y / 2 - 0.045, 0.8 * z), (0, y / 2 - 0.015, 0.9 * z), 0.026)]  # fmt: skip
+    handle = path(
+        [
+            (0, middle + 0.6 * r, 0.66 * z),
+            (0, middle + 0.3 * r, z - bar),
+            (0, middle - 0.6 * r, z - bar),
+            (0, -y / 2 + bar, 0.75 * z),
+            (0, -y / 2 + bar, 0.45 * z),
+            (0, middle - 0.9 * r, 0.25 * z),
+        ],
+        bar,
+    )
+    spout = [
+        rod((0, middle + 0.8 * r, 0.15 * z), (0, y / 2 - 0.03, 0.85 * z), 0.013),
+        rod((0, y / 2 - 0.045, 0.8 * z), (0, y / 2 - 0.015, 0.9 * z), 0.026),
+    ]
     return [cone((0, middle, 0), (0, middle, 0.7 * z), r, 0.9 * r), *handle, *spout]
 
 
@@ -116,8 +146,11 @@ def vase(x: float, y: float, z: float) -> list[Part]:
     profile = ((0, 0.5), (0.12, 0.42), (0.4, 1.0), (0.58, 0.95), (0.82, 0.4), (1.0, 0.62))
     rings = [circle((0, 0, h * z), (k * x / 2, k * y / 2)) for h, k in profile]
     lap = 0.004 * np.array([0, 0, 1.0])
-    return [np.concatenate(rings[:2]), np.concatenate((rings[1] * [0.98, 0.98, 1] - lap, *rings[2:5])),
-            np.concatenate((rings[4] * [0.97, 0.97, 1] - lap, rings[5]))]  # fmt: skip
+    return [
+        np.concatenate(rings[:2]),
+        np.concatenate((rings[1] * [0.98, 0.98, 1] - lap, *rings[2:5])),
+        np.concatenate((rings[4] * [0.97, 0.97, 1] - lap, rings[5])),
+    ]
 
 
 def barrel(x: float, y: float, z: float) -> list[Part]:
@@ -145,8 +178,11 @@ def suitcase(x: float, y: float, z: float) -> list[Part]:
     """Upright on four wheels, its handle out."""
     body = 0.8 * z
     wheel = [rod((0.32 * x, 0.4 * y - 0.012, 0.025), (0.32 * x, 0.4 * y + 0.012, 0.025), 0.025)]
-    return [cushion((-x / 2, x / 2), (-y / 2, y / 2), (0.035, body), 0.02), *mirrored(mirrored(wheel), axis=0),
-            *_handled(x, y, z, body, min(0.2, 0.5 * y))]  # fmt: skip
+    return [
+        cushion((-x / 2, x / 2), (-y / 2, y / 2), (0.035, body), 0.02),
+        *mirrored(mirrored(wheel), axis=0),
+        *_handled(x, y, z, body, min(0.2, 0.5 * y)),
+    ]
 
 
 def backpack(x: float, y: float, z: float) -> list[Part]:
@@ -154,8 +190,15 @@ def backpack(x: float, y: float, z: float) -> list[Part]:
     body, back = 0.91 * z, -0.3 * x
     pocket = cushion((0.2 * x, x / 2), (-0.36 * y, 0.36 * y), (0.04 * z, 0.5 * z), 0.02)
     bag = cushion((back, 0.32 * x), (-y / 2, y / 2), (0.0, body), 0.04)
-    strap = path([(back + 0.01, 0.22 * y, 0.88 * z), (-x / 2 + 0.01, 0.24 * y, 0.6 * z), (-x / 2 + 0.01, 0.28 * y, 0.3 * z),
-                  (back + 0.01, 0.34 * y, 0.08 * z)], 0.01)  # fmt: skip
+    strap = path(
+        [
+            (back + 0.01, 0.22 * y, 0.88 * z),
+            (-x / 2 + 0.01, 0.24 * y, 0.6 * z),
+            (-x / 2 + 0.01, 0.28 * y, 0.3 * z),
+            (back + 0.01, 0.34 * y, 0.08 * z),
+        ],
+        0.01,
+    )
     return [
         bag,
         pocket,
@@ -167,9 +210,13 @@ def backpack(x: float, y: float, z: float) -> list[Part]:
 def bag(x: float, y: float, z: float) -> list[Part]:
     """Narrower above, one arched handle."""
     body = 0.62 * z
-    sack = np.concatenate((box((-0.44 * x, 0.44 * x), (-0.47 * y, 0.47 * y), (0.0, 0.02)),
-                           box((-x / 2, x / 2), (-y / 2, y / 2), (0.15 * z, 0.2 * z)),
-                           box((-0.25 * x, 0.25 * x), (-0.42 * y, 0.42 * y), (body - 0.01, body))))  # fmt: skip
+    sack = np.concatenate(
+        (
+            box((-0.44 * x, 0.44 * x), (-0.47 * y, 0.47 * y), (0.0, 0.02)),
+            box((-x / 2, x / 2), (-y / 2, y / 2), (0.15 * z, 0.2 * z)),
+            box((-0.25 * x, 0.25 * x), (-0.42 * y, 0.42 * y), (body - 0.01, body)),
+        )
+    )
     return [
         sack,
         *arch((0, 0.24 * y, body - 0.02), (0, -0.24 * y, body - 0.02), (0, 0, z - body + 0.02 - _BAR), _BAR, 6),
@@ -179,8 +226,12 @@ def bag(x: float, y: float, z: float) -> list[Part]:
 def toolbox(x: float, y: float, z: float) -> list[Part]:
     """Box, lid, handle."""
     body = 0.7 * z
-    lid = np.concatenate((box((-x / 2 + 0.01, x / 2 - 0.01), (-y / 2 + 0.01, y / 2 - 0.01), (0.72 * body, 0.8 * body)),
-                          box((-0.3 * x, 0.3 * x), (-0.45 * y, 0.45 * y), (body - 0.01, body))))  # fmt: skip
+    lid = np.concatenate(
+        (
+            box((-x / 2 + 0.01, x / 2 - 0.01), (-y / 2 + 0.01, y / 2 - 0.01), (0.72 * body, 0.8 * body)),
+            box((-0.3 * x, 0.3 * x), (-0.45 * y, 0.45 * y), (body - 0.01, body)),
+        )
+    )
     return [box((-x / 2, x / 2), (-y / 2, y / 2), (0.0, 0.75 * body)), lid, *_handled(x, y, z, body, 0.4 * y)]
 
 
@@ -188,11 +239,16 @@ def plant(x: float, y: float, z: float) -> list[Part]:
     """Pot, stem, leaves."""
     pot_m = min(0.35 * z, 0.9 * x)
     leaves = 0.5 * (z - pot_m)
-    crown = [ball((0, 0, z - 0.5 * leaves), (0.34 * x, 0.34 * y, 0.5 * leaves)),
-             ball((0.2 * x, 0.12 * y, z - 0.95 * leaves), (0.3 * x, 0.32 * y, 0.4 * leaves)),
-             ball((-0.22 * x, -0.14 * y, z - 0.9 * leaves), (0.28 * x, 0.34 * y, 0.4 * leaves))]  # fmt: skip
-    return [cone((0, 0, 0), (0, 0, pot_m), (0.3 * x, 0.3 * y), (0.44 * x, 0.44 * y)),
-            cone((0, 0, pot_m - 0.02), (0, 0, z - 0.8 * leaves), 0.0125), *crown]  # fmt: skip
+    crown = [
+        ball((0, 0, z - 0.5 * leaves), (0.34 * x, 0.34 * y, 0.5 * leaves)),
+        ball((0.2 * x, 0.12 * y, z - 0.95 * leaves), (0.3 * x, 0.32 * y, 0.4 * leaves)),
+        ball((-0.22 * x, -0.14 * y, z - 0.9 * leaves), (0.28 * x, 0.34 * y, 0.4 * leaves)),
+    ]
+    return [
+        cone((0, 0, 0), (0, 0, pot_m), (0.3 * x, 0.3 * y), (0.44 * x, 0.44 * y)),
+        cone((0, 0, pot_m - 0.02), (0, 0, z - 0.8 * leaves), 0.0125),
+        *crown,
+    ]
 
 
 def kettlebell(x: float, y: float, z: float) -> list[Part]:
@@ -205,8 +261,20 @@ def kettlebell(x: float, y: float, z: float) -> list[Part]:
         ]
     )
     bar = min(0.016, 0.09 * x)
-    return [body, *path([(0, 0.26 * y, 1.5 * r), (0, 0.36 * y, 0.75 * z), (0, 0.3 * y, z - bar), (0, -0.3 * y, z - bar),
-                         (0, -0.36 * y, 0.75 * z), (0, -0.26 * y, 1.5 * r)], bar)]  # fmt: skip
+    return [
+        body,
+        *path(
+            [
+                (0, 0.26 * y, 1.5 * r),
+                (0, 0.36 * y, 0.75 * z),
+                (0, 0.3 * y, z - bar),
+                (0, -0.3 * y, z - bar),
+                (0, -0.36 * y, 0.75 * z),
+                (0, -0.26 * y, 1.5 * r),
+            ],
+            bar,
+        ),
+    ]
 
 
 def hat(x: float, y: float, z: float) -> list[Part]:

@@ -15,7 +15,8 @@ from generate.plan import BodyPart, InteractionPlan, PlannedContact
 from generate.pose.body import part_joints
 from sim import rotations
 from sim.contact_graph import ContactGraph
-from sim.keypoints import KEYPOINT_INDEX, KEYPOINT_JOINTS, KEYPOINT_NAMES, keypoint_offsets
+from sim.keypoint_names import KEYPOINT_NAMES
+from sim.keypoints import KEYPOINT_JOINTS, keypoint_offsets
 from sim.objects import Shape
 from sim.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS
 
@@ -110,7 +111,6 @@ def contact_graph(
     if not rows:
         return ContactGraph()
     names, points_b, firsts, lasts = zip(*rows, strict=True)
-    assert all(name in KEYPOINT_INDEX for name in names)
     return ContactGraph(names, np.zeros(len(rows), int), np.stack(points_b), np.array(firsts), np.array(lasts))
 
 
@@ -122,7 +122,7 @@ def interval(timeline: Timeline, contact: PlannedContact, frames: int) -> tuple[
 
 
 def contact_labels(plan: InteractionPlan, timeline: Timeline, frames: int) -> np.ndarray:
-    """[T, 52] int8: +1 while a planned part touches, -1 for trunk, head and legs that the plan does not name, else 0."""
+    """[T, 52] int8: +1 while a planned part touches, -1 for trunk, head and legs that the plan leaves out, else 0."""
     labels = np.zeros((frames, NUM_JOINTS), np.int8)
     labels[:, [j for j, name in enumerate(JOINT_NAMES) if name.rpartition("_")[2] in _FREE]] = -1
     for contact in plan.contacts:

@@ -1,4 +1,4 @@
-"""A first course of the whole clip: postures blended along the way of the stances, legs on their footsteps, balanced."""
+"""A first course of the whole clip: postures blended along the way of the stances, legs on footsteps, balanced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The energy of a body in many frames at once: contact keypoints, feet, balance, penetration, and what keeps it whole."""
+"""The energy of a body in many frames at once: contacts, feet, balance, penetration, and what keeps it whole."""
 
 from __future__ import annotations
 
@@ -95,14 +95,13 @@ class MotionEnergy:
         self.subject, self.course, self.config = subject, course, config
         like = subject.body.normals_b
         self._relaxed = torch.as_tensor(subject.relaxed_b[list(BODY[1:])]).to(like)
-        self._given = {
-            name: torch.as_tensor(value).to(like)
-            for name, value in vars(course).items()
-            if isinstance(value, np.ndarray)
-        }
+
+        def tensor(value: np.ndarray) -> torch.Tensor:
+            return torch.as_tensor(value).to(like)
+
+        self._given = {name: tensor(value) for name, value in vars(course).items() if isinstance(value, np.ndarray)}
         self._anchors = [
-            (a.joint, *(torch.as_tensor(x).to(like) for x in (a.weight, a.position_w, a.rotation_w)))
-            for a in course.anchors
+            (a.joint, tensor(a.weight), tensor(a.position_w), tensor(a.rotation_w)) for a in course.anchors
         ]
 
     def terms(self, rotations_b: torch.Tensor, root_w: torch.Tensor, turn: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def step_count(start: Stance, end: Stance, config: GaitConfig) -> int:
 
 def needed_seconds(stances: list[Stance], config: GaitConfig) -> np.ndarray:
     """[P] s that each phase has to last for its steps, given the P + 1 stances at the phases' bounds."""
-    counts = [step_count(a, b, config) for a, b in zip(stances, stances[1:], strict=False)]
+    counts = [step_count(a, b, config) for a, b in pairwise(stances)]
     return np.array(counts) * config.step_seconds
 
 

@@ -304,12 +304,10 @@ class _Synthesis:
             local = limbs.bend(
                 local, root, self.offsets, chain, drafted.ankles_w[:, i], drafted.feet_w[:, i], standing[:, i]
             )
-        for anchor in held:
-            side = next((s for s in SIDES if anchor.joint == JOINT_INDEX[f"{s}_wrist"]), None)
-            if side is None:
-                continue
-            chain = (JOINT_INDEX[f"{side}_shoulder"], JOINT_INDEX[f"{side}_elbow"], anchor.joint)
-            local = limbs.bend(local, root, self.offsets, chain, anchor.position_w, anchor.rotation_w, anchor.weight)
+        for side in SIDES:
+            chain = (JOINT_INDEX[f"{side}_shoulder"], JOINT_INDEX[f"{side}_elbow"], JOINT_INDEX[f"{side}_wrist"])
+            for at in (anchor for anchor in held if anchor.joint == chain[2]):
+                local = limbs.bend(local, root, self.offsets, chain, at.position_w, at.rotation_w, at.weight)
         return local, root
 
     def _motion(self, local: np.ndarray, root: np.ndarray) -> Motion:

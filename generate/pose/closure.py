@@ -1,9 +1,10 @@
 """Force closure: whether what presses on an object holds itself in balance.
 
 InteractAnything's L_fc = sum_j (sum_i f_v(i, j) n(j))^2 (the seed's section on finer optimisation) asks the normals
-under a hand, weighted by nearness, to add up to nothing; DexGraspNet (Wang et al. 2023) asks it of forces and torques. Here the touching skin presses evenly: each bit of it by its area times its nearness, along the object's
-inward normal, without friction, all of it together with a force of one. What is left over of force and torque is
-the residual. Friction can only help, so that a residual of zero is more than a grasp needs.
+under a hand, weighted by nearness, to add up to nothing; DexGraspNet (Wang et al. 2023) asks it of forces and torques.
+Here the touching skin presses evenly: each bit of it by its area times its nearness, along the object's inward normal,
+without friction, all of it together with a force of one. What is left over of force and torque is the residual.
+Friction can only help, so that a residual of zero is more than a grasp needs.
 """
 
 from __future__ import annotations

@@ -62,6 +62,7 @@ class PoseConfig:
         points: on the object's surface for the affordance; dense: for distances; patch_points: of those in a target.
         hand_patch, body_patch: m, spread of the target around the place that was drawn for a hand, another part.
         margin, softness: m, see `recon.optimizer.losses.penetration_loss`.
+        use_affordance: draw the places of contacts by it; else evenly over the surface, for comparison.
         stand_off: m from the object's near edge to the middle of a standing foot.
         foot: m, what the support reaches beyond the line between the middles of the feet.
     """
@@ -79,6 +80,7 @@ class PoseConfig:
     body_patch: float = 0.1
     margin: float = 0.006
     softness: float = 0.003
+    use_affordance: bool = True
     stand_off: float = 0.05
     foot: float = 0.05
 
@@ -101,18 +103,20 @@ class FineWeights:
         closure: per unit of the residual of force closure, of contacts that grasp.
         reach: per m of the touching skin's mean distance to the surface (quadratic below `FineConfig.near`).
         penetration: per m of depth, summed as in `PoseWeights`; crossing: per m by which fingers are in one another.
-        stay: per rad^2 of a joint's turn away from the coarse pose; feet: per m^2 by which standing feet move; curl: per rad^2 by which fingers bend unlike their
-            neighbours or their own joints.
-        limits: per rad^2 beyond a joint's range; prior: per nat of negative log density.
+        stay: per rad^2 of a joint's turn away from the coarse pose; feet: per m^2 by which standing feet move.
+        curl: per rad^2 by which fingers bend unlike their neighbours or their own joints; hinges: per rad^2 by which
+            they leave their range within a round; trust: per m^2 by which touching skin moves within a round. limits: per rad^2 beyond the other joints' ranges; prior: per nat of negative log density.
     """
 
-    closure: float = 4.0
+    closure: float = 10.0
     reach: float = 100.0
-    penetration: float = 60.0
+    penetration: float = 200.0
     crossing: float = 20.0
     stay: float = 0.5
     feet: float = 5000.0
     curl: float = 0.03
+    hinges: float = 30.0
+    trust: float = 2000.0
     limits: float = 10.0
     prior: float = 0.03
 
@@ -122,19 +126,17 @@ class FineConfig:
     """How the fine stage descends.
 
     Attributes:
-        weights: of the terms. steps: of Adam; rate: rad that one turns a joint of a limb at most, finger_rate: a finger.
-        refresh: steps after which nearest points are looked up anew; planes through them serve in between.
-        approach: share of the steps that hands come up open; close: then close their fingers until they touch.
+        weights: of the terms. rounds: after each, nearest points are looked up anew; within one, planes through them
+            stand for the object. iterations: of L-BFGS in a round.
+        approach: share of the rounds in which hands come up open; close: then close their fingers until they touch.
         still: what a turn of a joint of trunk, legs and free limbs costs, beside one of a limb that touches.
         softness: m at which skin presses with 0.6 of its force; near: m up to which the reach is quadratic.
         margin: m that skin keeps from the surface, penetration_softness: m; see `recon.optimizer.losses`.
     """
 
     weights: FineWeights = field(default_factory=FineWeights)
-    steps: int = 150
-    rate: float = 0.01
-    finger_rate: float = 0.04
-    refresh: int = 5
+    rounds: int = 30
+    iterations: int = 10
     approach: float = 0.4
     close: bool = True
     still: float = 10.0
@@ -147,9 +149,9 @@ class FineConfig:
         for item in fields(FineWeights):
             if not getattr(self.weights, item.name) >= 0.0:
                 raise PlanError(f"fine weights: {item.name} is {getattr(self.weights, item.name)}; at least 0 expected")
-        for name in ("steps", "refresh"):
+        for name in ("rounds", "iterations"):
             if getattr(self, name) < 1:
                 raise PlanError(f"fine stage: {name} is {getattr(self, name)}, expected at least 1")
-        for name in ("rate", "finger_rate", "softness", "near", "penetration_softness"):
+        for name in ("softness", "near", "penetration_softness"):
             if not getattr(self, name) > 0.0:
                 raise PlanError(f"fine stage: {name} is {getattr(self, name)}, expected more than 0")

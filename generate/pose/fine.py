@@ -7,7 +7,6 @@ the surface, nothing inside the object. Feet, trunk and place stay as the coarse
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,10 +29,7 @@ from sim import rotations
 from sim.geometry import Geometry
 from sim.objects import Shape
 
-_LAST_RATE = 0.05
 _SAMPLES = 20_000
-_BETAS = (0.9, 0.95)
-"""A short memory: what counts changes whenever the nearest points are looked up anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +76,14 @@ def refine_pose(
     surface, tree = _dense(shape.geometry)
     density = PoseDensity.of(offsets, torch.zeros((), dtype=torch.float64))
     grasp = Grasp.of(pose, grasped, support, counts, skin, surface, tree, density, config)
-    before = residual(grasp, grasp.start)
-    local, terms = descend(grasp)
+    local, root, terms = descend(grasp)
     refined = replace(
-        pose, joint_rotations_b=rotations.normalize(local.numpy()), energy=sum(terms.values()), terms=terms
-    )
+        pose, joint_rotations_b=rotations.normalize(local.numpy()), root_position_w=root.numpy(),
+        energy=sum(terms.values()), terms=terms,
+    )  # fmt: skip
+    closure = residual(grasp, grasp.start, grasp.root), residual(grasp, local, root)
     return FinePose(
-        refined, (before, residual(grasp, local)), counts,
+        refined, closure, counts,
         measure_pose(pose, shape, skin), measure_pose(refined, shape, skin),
     )  # fmt: skip
 
@@ -105,38 +102,51 @@ def support_of(plan: InteractionPlan, contacts: Sequence[PlannedContact]) -> tup
     return "none", bool(purposes)
 
 
-def residual(grasp: Grasp, local: torch.Tensor) -> float:
-    """Of force closure, with exact distances, of a pose [52, 4]."""
+def residual(grasp: Grasp, local: torch.Tensor, root: torch.Tensor) -> float:
+    """Of force closure, with exact distances, of a pose [52, 4] at [3] m."""
     with torch.no_grad():
-        vertices = grasp.skinned(local)[0]
+        vertices = grasp.skinned(local, root)[0]
         nearest = grasp.nearest(vertices)
         return float(grasp.closure(vertices, nearest.distance, nearest.normals))
 
 
-def descend(grasp: Grasp) -> tuple[torch.Tensor, dict[str, float]]:
-    """Adam on turns of the limbs' joints and on the hinges of fingers: pose [52, 4] and weighted terms at its end."""
+def descend(grasp: Grasp) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
+    """First with open hands until the palms lie well, then fingers close, then all of it together.
+
+    Returns pose [52, 4], root [3] m, and the weighted terms at its end.
+    """
     config = grasp.config
     variables = grasp.variables()
-    turns, *angles = variables
-    groups = [{"params": [turns], "lr": config.rate}, {"params": angles, "lr": config.finger_rate}]
-    optimizer = torch.optim.Adam([group for group in groups if group["params"]], betas=_BETAS)
-    for step in range(config.steps if grasp.joints else 0):
-        if step % config.refresh == 0:
-            with torch.no_grad():
-                nearest = grasp.nearest(grasp.skinned(grasp.local(variables))[0])
-        scale = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / config.steps))
-        for group, rate in zip(optimizer.param_groups, (config.rate, config.finger_rate), strict=False):
-            group["lr"] = rate * scale
+    approach = round(config.approach * config.rounds) if grasp.hands else 0
+    for number in range(config.rounds):
+        if number == approach and config.close:
+            grasp.close(variables)
+        fingers = number >= approach
+        _improve(grasp, variables, variables if fingers else variables[:2], fingers=fingers)
+    local, root = grasp.pose(variables)
+    terms = weighted(grasp, grasp.terms(variables, grasp.nearest(grasp.skinned(local, root)[0])))
+    return local, root, {name: float(term) for name, term in terms.items() if name != "total"}
+
+
+def _improve(grasp: Grasp, variables: list[torch.Tensor], moving: list[torch.Tensor], *, fingers: bool) -> None:
+    """One round, in place: L-BFGS on some of the variables while planes stand for the object, hinges kept in range."""
+    config = grasp.config
+    nearest = grasp.nearest(grasp.skinned(*grasp.pose(variables))[0])
+    for tensor in moving:
+        tensor.requires_grad_()
+    optimizer = torch.optim.LBFGS(moving, max_iter=config.iterations, line_search_fn="strong_wolfe")
+
+    def cost() -> torch.Tensor:
         optimizer.zero_grad()
-        weighted(grasp, grasp.terms(variables, nearest))["total"].backward()
-        optimizer.step()
-        with torch.no_grad():
-            for hand, bent in zip(grasp.hands, angles, strict=True):
-                bent.copy_(hand.clamp(bent))
-    with torch.no_grad():
-        local = grasp.local(variables)
-        terms = weighted(grasp, grasp.terms(variables, grasp.nearest(grasp.skinned(local)[0])))
-    return local, {name: float(term) for name, term in terms.items() if name != "total"}
+        total = weighted(grasp, grasp.terms(variables, nearest, fingers=fingers))["total"]
+        total.backward()
+        return total
+
+    optimizer.step(cost)
+    for tensor in moving:
+        tensor.requires_grad_(False)
+    for hand, bent in zip(grasp.hands, variables[2:], strict=True):
+        bent.copy_(hand.clamp(bent))
 
 
 def weighted(grasp: Grasp, terms: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

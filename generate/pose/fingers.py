@@ -82,8 +82,15 @@ class HandHinges:
 
     def angles(self, local: torch.Tensor) -> torch.Tensor:
         """What the hinges can follow of local rotations: [15, 4] -> [D] rad, within the ranges."""
-        found = (rotations.to_rotvec(local)[self.columns] * self.axes).sum(-1)
-        return self.clamp(found)
+        return self.clamp((rotations.to_rotvec(local)[self.columns] * self.axes).sum(-1))
+
+    def open(self) -> torch.Tensor:
+        """[D] rad: straight fingers."""
+        return self.clamp(torch.zeros_like(self.low))
+
+    def curled(self, level: float) -> torch.Tensor:
+        """[D] rad: every joint flexed by this share of its range, fingers not spread."""
+        return self.clamp(torch.where(self.flexes, self.low + level * (self.high - self.low), 0.0))
 
     def clamp(self, angles: torch.Tensor) -> torch.Tensor:
         """[D] rad within the ranges."""

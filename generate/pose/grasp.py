@@ -21,7 +21,7 @@ from recon.optimizer.differentiable_body import DifferentiableBody
 from recon.optimizer.losses import penetration_loss
 from sim import rotations
 from sim.body.skin import LinearBlendSkin
-from sim.skeleton import JOINT_INDEX, PARENTS
+from sim.skeleton import BODY_JOINTS, JOINT_INDEX, PARENTS, SIDES
 
 _LIMBS = {
     "hand": ("collar", "shoulder", "elbow", "wrist"),
@@ -30,13 +30,15 @@ _LIMBS = {
     "foot": ("hip", "knee", "ankle"),
 }
 _PAD = 0.3
-_PALM_SHARE = 4.0
-"""What the palm counts in the reach of a hand, where a finger's segment counts one."""
+_PALM = (5.0, *(1.0 for _ in range(15)))
+"""What palm and segments of fingers count in the reach of a hand."""
 _FINGER_RADIUS = 0.008
 _ALONG = (0.3, 0.8)
 _NORMAL_SIGMA, _NEIGHBOURS = 0.006, 6
 _TOUCH = 1e-3
 _LEVELS, _PRESSED = 13, 600.0
+_CLOSE_BY, _CLOSE_BY_LIMB = 0.06, 0.2
+_BODY = list(BODY_JOINTS)
 
 
 def limb_joints(parts: tuple[BodyPart, ...]) -> list[int]:
@@ -51,11 +53,13 @@ def limb_joints(parts: tuple[BodyPart, ...]) -> list[int]:
 @dataclass(frozen=True, eq=False)
 class ContactSkin:
     """Skin that may touch: rows [K] among the vertices of a `Grasp`, area [K] m^2, share [K] of the reach (sums to 1
-    over each part, 0 where only the nearest of a part have to lie on the object), group [K] which part."""
+    over each hand, 0 of other parts: of them only the nearest have to lie on the object), palms [K] the same of palms
+    alone, group [K] which part."""
 
     rows: torch.Tensor
     area: torch.Tensor
     share: torch.Tensor
+    palms: torch.Tensor
     group: torch.Tensor
 
 
@@ -80,16 +84,18 @@ class Grasp:
 
     Attributes:
         body: skin of the vertices that the turned joints move (all fingers of touching hands, and limbs).
-        moves: [V], the joint that moves each vertex most.
+        moves: [V], the joint that moves each vertex most; finger: [V] bool, whether it is one of a touching hand's.
         surface: dense points of the object, with their search tree; position: [3] m, rotation: [4], of the object;
             center: [3] m its centre of mass; length: m, half its diagonal.
         contacts: the skin that may touch. grasping: [groups] bool, which count in the closure.
-        joints: the joints that turn, by index. hands: hinges of the touching hands.
-        start: [52, 4], the coarse pose. root: [3] m. angles: the hinges' beginning, [D] rad each.
+        hands: hinges of the touching hands. still: [22], how much more a joint stays than one of a touching limb.
+        feet: ankles and toes that stand, by index; stance: joints [52, 3] m and rotations [52, 4] of the coarse pose.
+        start: [52, 4], the coarse pose; root: [3] m.
     """
 
     body: DifferentiableBody
     moves: torch.Tensor
+    finger: torch.Tensor
     density: PoseDensity
     surface: SurfacePoints
     tree: cKDTree
@@ -101,8 +107,10 @@ class Grasp:
     counts: bool
     contacts: ContactSkin
     grasping: torch.Tensor
-    joints: list[int]
     hands: tuple[HandHinges, ...]
+    still: torch.Tensor
+    feet: list[int]
+    stance: tuple[torch.Tensor, torch.Tensor]
     start: torch.Tensor
     root: torch.Tensor
     config: FineConfig
@@ -113,81 +121,65 @@ class Grasp:
         surface: SurfacePoints, tree: cKDTree, density: PoseDensity, config: FineConfig,
     ) -> Grasp:  # fmt: skip
         """Of a coarse pose; `grasped` tells of each part that touches whether it holds on."""
-        parts = tuple(grasped)
-        joints = limb_joints(parts)
+        parts, tensor = tuple(grasped), torch.as_tensor
         sides = {part.split("_")[0]: grasped[part] for part in parts if part.endswith("hand")}
         hands = tuple(HandHinges.of(skin.offsets, side, grasps=g) for side, g in sides.items())
         dominant = np.asarray(skin.vertex_joints)
-        moved = _below([*joints])
         contact, area, share, group = _contact_skin(skin, dominant, parts, dict(zip(sides, hands, strict=True)))
-        vertices = np.union1d(np.flatnonzero(np.isin(dominant, moved)), contact)
-        rows = np.searchsorted(vertices, contact)
+        vertices = np.union1d(_close_by(pose, skin, dominant, surface, limb_joints(parts)), contact)
         body = DifferentiableBody.of(skin, dtype=torch.float64)
-        body = replace(body, blend=body.blend[torch.as_tensor(vertices)])
+        start, root = (tensor(np.array(a)) for a in (pose.joint_rotations_b, pose.root_position_w))
+        joints, turned = body.joints(start[None], root[None])
+        finger = torch.isin(tensor(dominant[vertices]), torch.tensor([j for hand in hands for j in hand.joints]))
+        palms = tensor(share) * ~finger[np.searchsorted(vertices, contact)] * sum(_PALM) / _PALM[0]
         center_b, length = surface_center(surface)
         center = pose.object_position_w + rotations.rotate(pose.object_rotation_w, center_b)
-        tensor = torch.as_tensor
+        near = torch.isin(torch.tensor(BODY_JOINTS), torch.tensor(limb_joints(parts)))
+        feet = [f"{side}_{n}" for side in SIDES if f"{side}_foot" not in parts for n in ("ankle", "foot")]
         return Grasp(
-            body, tensor(dominant[vertices]), density, surface, tree,
-            np.array(pose.object_position_w), np.array(pose.object_rotation_w),
-            tensor(center), length, support, counts,
-            ContactSkin(tensor(rows), tensor(area), tensor(share), tensor(group)),
-            torch.tensor([grasped[part] or not counts for part in parts]),
-            joints, hands, tensor(np.array(pose.joint_rotations_b)), tensor(np.array(pose.root_position_w)), config,
+            replace(body, blend=body.blend[tensor(vertices)]), tensor(dominant[vertices]), finger, density, surface, tree,
+            np.array(pose.object_position_w), np.array(pose.object_rotation_w), tensor(center), length, support, counts,
+            ContactSkin(tensor(np.searchsorted(vertices, contact)), tensor(area), tensor(share), palms, tensor(group)),
+            torch.tensor([grasped[part] or not counts for part in parts]), hands,
+            torch.where(near, 1.0, config.still).to(start), [JOINT_INDEX[n] for n in feet], (joints[0], turned[0]),
+            start, root, config,
         )  # fmt: skip
 
     def variables(self) -> list[torch.Tensor]:
-        """Turns of the joints [n, 3] rad, then the hinges' angles [D] rad of each touching hand, ready to descend.
+        """Turns of the 22 joints [22, 3] rad, the root's way [3] m, then the angles [D] rad of each touching hand, open."""
+        turns = torch.zeros(len(BODY_JOINTS), 3, dtype=torch.float64)
+        return [turns, torch.zeros(3, dtype=torch.float64), *(hand.open() for hand in self.hands)]
 
-        Fingers begin closed until they touch: each at the one of several flexions that costs least.
-        """
-        turns = torch.zeros(len(self.joints), 3, dtype=torch.float64)
-        angles = [hand.angles(self.start[list(hand.joints)]) for hand in self.hands]
-        with torch.no_grad():
-            closed = [
-                self._closed([turns, *angles], number, hand) if self.config.close else angles[number]
-                for number, hand in enumerate(self.hands)
-            ]
-        return [turns.requires_grad_(), *(bent.requires_grad_() for bent in closed)]
-
-    def _closed(self, variables: list[torch.Tensor], number: int, hand: HandHinges) -> torch.Tensor:
-        """The angles of one hand with every finger at its best flexion."""
+    def close(self, variables: list[torch.Tensor]) -> None:
+        """Close the fingers of touching hands until they touch: each finger at the best of several flexions, in place."""
         skin, config = self.contacts, self.config
-        costs, tried = [], []
-        for level in torch.linspace(0.0, 1.0, _LEVELS).tolist():
-            angles = hand.clamp(torch.where(hand.flexes, hand.low + level * (hand.high - hand.low), 0.0))
-            some = [a if i != number + 1 else angles for i, a in enumerate(variables)]
-            vertices = self.skinned(self.local(some))[0]
-            distance = self.nearest(vertices[skin.rows]).distance
-            gap, depth = distance.clamp_min(0.0), (-distance).clamp_min(0.0)
-            cost = config.weights.reach * gap.square() / (gap + config.near) + _PRESSED * depth
-            costs.append(
-                torch.stack(
-                    [
-                        (skin.share * cost)[
-                            torch.isin(self.moves[skin.rows], torch.tensor(hand.joints[k : k + 3]))
-                        ].sum()
-                        for k in range(0, 15, 3)
-                    ]
-                )
-            )
-            tried.append(angles)
-        best = torch.stack(costs).argmin(0)
-        return torch.stack(tried)[best[hand.columns // 3], torch.arange(len(hand.columns))]
+        for number, hand in enumerate(self.hands):
+            costs, tried = [], []
+            moves = self.moves[skin.rows]
+            fingers = [torch.isin(moves, torch.tensor(hand.joints[k : k + 3])) for k in range(0, 15, 3)]
+            for level in torch.linspace(0.0, 1.0, _LEVELS).tolist():
+                angles = hand.curled(level)
+                some = [a if i != number + 2 else angles for i, a in enumerate(variables)]
+                distance = self.nearest(self.skinned(*self.pose(some))[0][skin.rows]).distance
+                gap, depth = distance.clamp_min(0.0), (-distance).clamp_min(0.0)
+                cost = skin.share * (config.weights.reach * gap.square() / (gap + config.near) + _PRESSED * depth)
+                costs.append(torch.stack([cost[finger].sum() for finger in fingers]))
+                tried.append(angles)
+            best = torch.stack(costs).argmin(0)
+            variables[number + 2].copy_(torch.stack(tried)[best[hand.columns // 3], torch.arange(len(hand.columns))])
 
-    def local(self, variables: list[torch.Tensor]) -> torch.Tensor:
-        """[52, 4], local rotations of the variables' pose."""
-        turns, *angles = variables
-        pose = self.start.clone()
-        if self.joints:
-            pose[self.joints] = rotations.multiply(self.start[self.joints], rotations.from_rotvec(turns))
+    def pose(self, variables: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Local rotations [52, 4] and root [3] m."""
+        turns, move, *angles = variables
+        local = self.start.clone()
+        local[_BODY] = rotations.multiply(self.start[_BODY], rotations.from_rotvec(turns))
         for hand, bent in zip(self.hands, angles, strict=True):
-            pose[list(hand.joints)] = hand.rotations(bent)
-        return pose
+            local[list(hand.joints)] = hand.rotations(bent)
+        return local, self.root + move
 
-    def skinned(self, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def skinned(self, local: torch.Tensor, root: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Vertices [V, 3] m, joints [52, 3] m and their rotations [52, 4]."""
-        joints, turned = self.body.joints(local[None], self.root[None])
+        joints, turned = self.body.joints(local[None], root[None])
         return self.body.vertices(joints, turned)[0], joints[0], turned[0]
 
     def nearest(self, vertices: torch.Tensor) -> Nearest:
@@ -209,23 +201,32 @@ class Grasp:
         mean = (same[..., None] * normals).sum(1)
         return np.asarray(mean / np.linalg.norm(mean, axis=-1, keepdims=True))
 
-    def terms(self, variables: list[torch.Tensor], nearest: Nearest) -> dict[str, torch.Tensor]:
-        """Unweighted terms by the names of `FineWeights`."""
-        local = self.local(variables)
-        vertices, joints, turned = self.skinned(local)
+    def terms(
+        self, variables: list[torch.Tensor], nearest: Nearest, *, fingers: bool = True
+    ) -> dict[str, torch.Tensor]:
+        """Unweighted terms by the names of `FineWeights`; without fingers only palms reach and keep out."""
+        local, root = self.pose(variables)
+        vertices, joints, turned = self.skinned(local, root)
         distance = nearest(vertices)
         config = self.config
+        solid = torch.ones_like(self.finger) if fingers else ~self.finger
         loss = [
-            penetration_loss(d[None], margin=m, softness=config.penetration_softness)[0] * (len(d) / 1000.0)
-            for d, m in ((distance, config.margin), (vertices[:, 2], 0.0))
+            penetration_loss(d[None], margin=m, softness=config.penetration_softness)[0] * (d.shape[0] / 1000.0)
+            for d, m in ((distance[solid], config.margin), (vertices[solid, 2], 0.0))
         ]
         return {
             "closure": self.closure(vertices, distance, nearest.normals),
-            "reach": self.reach(distance),
+            "reach": self.reach(distance, fingers=fingers),
+            "trust": self.moved(vertices, nearest),
             "penetration": (loss[0] + loss[1]) / 4.0,
             "crossing": self.crossing(joints, turned),
-            "stay": variables[0].square().sum(),
-            "curl": sum((_uneven(h, a) for h, a in zip(self.hands, variables[1:], strict=True)), torch.zeros(())),
+            "stay": (self.still * variables[0].square().sum(-1)).sum(),
+            "feet": self.stand(joints, turned),
+            "curl": sum((_uneven(h, a) for h, a in zip(self.hands, variables[2:], strict=True)), torch.zeros(())),
+            "hinges": sum(
+                ((a - h.clamp(a)).square().sum() for h, a in zip(self.hands, variables[2:], strict=True)),
+                torch.zeros(()),
+            ),
             "limits": self.density.beyond(local[None])[0],
             "prior": self.density.energy(local[None])[0],
         }
@@ -238,7 +239,7 @@ class Grasp:
         share = pressure(distance[rows], skin.area[some], self.config.softness)
         return closure_residual(vertices[rows], normals[rows], share, self.center, self.length, self.support)
 
-    def reach(self, distance: torch.Tensor) -> torch.Tensor:
+    def reach(self, distance: torch.Tensor, *, fingers: bool = True) -> torch.Tensor:
         """Mean over the touching skin of x^2 / (x + near), x its distance to the surface, m, summed over the parts.
 
         Of hands all of palm and pads; of other parts the nearest skin.
@@ -246,12 +247,27 @@ class Grasp:
         skin = self.contacts
         gap = distance[skin.rows].clamp_min(0.0)
         cost = gap.square() / (gap + self.config.near)
-        total = (skin.share * cost).sum()
+        share = skin.share if fingers else skin.palms
+        total = (share * cost).sum()
         for part in range(len(self.grasping)):
             mine = skin.group == part
             if not bool(skin.share[mine].any()):
                 total = total + (pressure(gap[mine], skin.area[mine], self.config.softness) * cost[mine]).sum()
         return total
+
+    def moved(self, vertices: torch.Tensor, nearest: Nearest) -> torch.Tensor:
+        """Mean square of the way that touching skin has gone since the nearest points were looked up, m^2."""
+        rows = self.contacts.rows
+        return (vertices[rows] - nearest.points[rows]).square().sum(-1).mean()
+
+    def stand(self, joints: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
+        """Sum of squares of the way that ankles and toes of standing feet have gone, m^2, and of the feet's turn over
+        a tenth of a radian for a centimetre."""
+        if not self.feet:
+            return joints.new_zeros(())
+        gone = (joints[self.feet] - self.stance[0][self.feet]).square().sum()
+        cosine = (turned[self.feet] * self.stance[1][self.feet]).sum(-1).square()
+        return gone + 0.04 * (1.0 - cosine).sum()
 
     def crossing(self, joints: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
         """Sum over pairs of fingers (of one hand or both) of how deep balls along their bones are in each other, m."""
@@ -290,6 +306,17 @@ def _below(joints: list[int]) -> list[int]:
     return sorted(found)
 
 
+def _close_by(
+    pose: StaticPose, skin: LinearBlendSkin, dominant: np.ndarray, surface: SurfacePoints, joints: list[int]
+) -> np.ndarray:
+    """Vertices that may come into the object or the floor: near to one of them, of touching limbs from farther away."""
+    vertices = skin.vertices(pose.joint_rotations_b[None], pose.root_position_w[None])[0]
+    local = rotations.rotate_inverse(pose.object_rotation_w, vertices - pose.object_position_w)
+    distance = np.minimum(surface.shape.signed_distance(local), vertices[:, 2])
+    reach = np.where(np.isin(dominant, _below(joints)), _CLOSE_BY_LIMB, _CLOSE_BY)
+    return np.flatnonzero(distance < reach)
+
+
 def _contact_skin(
     skin: LinearBlendSkin, dominant: np.ndarray, parts: tuple[BodyPart, ...], hands: Mapping[str, HandHinges]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -305,8 +332,7 @@ def _contact_skin(
                 np.flatnonzero((dominant == j) & (normals @ pad > _PAD))
                 for j, pad in zip(segments, hand.pads, strict=True)
             ]
-            weights = np.array([_PALM_SHARE] + [1.0] * len(hand.joints))
-            weights = weights / weights.sum()
+            weights = np.array(_PALM) / sum(_PALM)
             share = np.concatenate(
                 [w * areas[r] / areas[r].sum() for w, r in zip(weights, rows, strict=True) if len(r)]
             )

@@ -21,6 +21,7 @@ _ARMS = (0.12, 0.35)
 _MARGIN = 0.5
 _SLIM = 0.10
 _HANDLE = 0.05
+_LEGS = 0.15
 _SPACINGS = 3.0
 """Points that are so many mean spacings apart, or nearer, belong together."""
 
@@ -105,7 +106,8 @@ class Regions:
     def legs(self) -> np.ndarray:
         """Slim parts from the floor up to the seat or, without one, to the widest level surface; on two feet or more.
 
-        What is slim below that but does not reach the floor is a bar, what stands on one foot a shaft.
+        What is slim below that but does not reach the floor is a bar, what stands on one foot a shaft; under a level
+        of less than 15 cm there are no legs.
         """
         a = self.around
         base = self.seat if self.seat.any() else self.support(0.0, np.inf)
@@ -113,6 +115,8 @@ class Regions:
         if not base.any():
             return found
         level = np.average(a.points[:, 2], weights=base)
+        if level < _LEGS:
+            return found
         slim = np.flatnonzero((a.width < _SLIM) & (a.thickness < _SLIM) & (a.points[:, 2] < level - _LEVEL))
         reach = max(0.05, _SPACINGS * float(np.sqrt(a.area)))
         low = a.points[slim, 2] < max(2 * _LEVEL, reach)

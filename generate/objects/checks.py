@@ -99,7 +99,8 @@ def _mended(mesh: Mesh, shape: Shape) -> list[str]:
         shared = np.unique(np.sort(after.edges, axis=1), axis=0, return_counts=True)[1]
         open_, many = int((shared == 1).sum()), int((shared > 2).sum())
         remarks.append(
-            f"not closed: {open_} open edges, {many} shared by more than two faces; what is inside is decided by majority"
+            f"not closed: {open_} open edges, {many} shared by more than two faces; "
+            f"the majority of rays decides what is inside"
         )
         if _enclosed(shape, after) < _ENCLOSED:
             remarks.append("it has no inside (sheets): how deep a hand is in it cannot be told")

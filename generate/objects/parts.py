@@ -16,7 +16,7 @@ import trimesh
 from sim.geometry import Mesh
 
 Part = np.ndarray
-Point = Sequence[float]
+Point = Sequence[float] | np.ndarray
 Span = tuple[float, float]
 Size = tuple[float, float, float]
 
@@ -77,13 +77,13 @@ def cone(
 
 def rod(start: Point, end: Point, radius: float, sides: int = 8) -> Part:
     """Cylinder between two points in any direction."""
-    start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
-    way = (end - start) / np.linalg.norm(end - start)
+    ends = np.asarray((start, end), np.float64)
+    way = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
     across = np.cross(way, np.eye(3)[np.abs(way).argmin()])
     across /= np.linalg.norm(across)
     turn = 2 * np.pi * np.arange(sides)[:, None] / sides
     ring = radius * (np.cos(turn) * across + np.sin(turn) * np.cross(way, across))
-    return np.concatenate((start + ring, end + ring))
+    return np.concatenate((ends[0] + ring, ends[1] + ring))
 
 
 def beam(start: Point, end: Point, width: Span) -> Part:
@@ -98,7 +98,7 @@ def ball(at: Point, radii: float | Size) -> Part:
     return unit * radii + np.asarray(at, np.float64)
 
 
-def path(points: Sequence[Point], radius: float, sides: int = 8) -> list[Part]:
+def path(points: Sequence[Point] | np.ndarray, radius: float, sides: int = 8) -> list[Part]:
     """Rods along a polyline, drawn out a little so that they overlap at the bends."""
     corners = np.asarray(points, np.float64)
     rods = []
@@ -110,9 +110,9 @@ def path(points: Sequence[Point], radius: float, sides: int = 8) -> list[Part]:
 
 def arch(start: Point, end: Point, rise: Point, radius: float, pieces: int = 4) -> list[Part]:
     """Half an ellipse of rods from one foot over `rise` to the other: a handle."""
-    start, end, rise = (np.asarray(v, np.float64) for v in (start, end, rise))
+    first, last, up = np.asarray((start, end, rise), np.float64)
     turn = np.linspace(0.0, np.pi, pieces + 1)[:, None]
-    return path((start + end) / 2 + np.cos(turn) * (start - end) / 2 + np.sin(turn) * rise, radius)
+    return path((first + last) / 2 + np.cos(turn) * (first - last) / 2 + np.sin(turn) * up, radius)
 
 
 def loop(at: Point, radii: Span, radius: float, axis: int, pieces: int = 8) -> list[Part]:
@@ -174,7 +174,8 @@ def shifted(parts: Sequence[Part], by: Point) -> list[Part]:
 def assemble(parts: Sequence[Part], size: Size) -> Mesh:
     """One mesh with a closed piece for each part, its bounding box exactly `size` m and centred at the origin."""
     pieces = [trimesh.convex.convex_hull(part) for part in parts]
-    whole = trimesh.util.concatenate(pieces)
-    vertices = np.asarray(whole.vertices)
+    first = np.cumsum([0, *(len(piece.vertices) for piece in pieces)])
+    faces = np.concatenate([piece.faces + start for piece, start in zip(pieces, first[:-1], strict=True)])
+    vertices = np.concatenate([piece.vertices for piece in pieces])
     low, high = vertices.min(0), vertices.max(0)
-    return Mesh((vertices - (low + high) / 2) * (np.asarray(size) / (high - low)), np.asarray(whole.faces))
+    return Mesh((vertices - (low + high) / 2) * (np.asarray(size) / (high - low)), faces)

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from generate.objects.parts import Part, around, ball, beam, box, circle, cone, cushion, mirrored, path, rod, trough
+from generate.objects.parts import (
+    Part,
+    Point,
+    around,
+    ball,
+    beam,
+    box,
+    circle,
+    cone,
+    cushion,
+    mirrored,
+    path,
+    rod,
+    trough,
+)
 
 _BAR = 0.0125
 
@@ -56,7 +70,7 @@ def bicycle(x: float, y: float, z: float) -> list[Part]:
         np.array((-0.16 * x, 0, 0.86 * z)),
         np.array((0.2 * x, 0, 0.82 * z)),
     )
-    tubes = [
+    tubes: list[tuple[Point, Point]] = [
         ((rear, 0, r), crank),
         (crank, seat),
         (crank, head),

@@ -116,7 +116,7 @@ def table() -> trimesh.Trimesh:
 
 @pytest.mark.slow
 def test_a_table_keeps_its_legs_apart() -> None:
-    parts = convex.convex_parts(as_mesh(table()), threshold=0.1)
+    parts = convex.convex_parts(convex.united(as_mesh(table())), threshold=0.1)
     assert len(parts) <= 8
     assert volume(parts) == pytest.approx(0.6 * 0.6 * 0.05 + 4 * 0.05**2 * 0.385, rel=0.1)
     samples = trimesh.sample.sample_surface(table(), 5000, seed=0)[0]
@@ -143,3 +143,36 @@ def test_hull_distance_of_a_union_is_the_deepest_inside_and_never_too_large_outs
     assert (found <= exact.min(1) + 1e-9).all()
     assert (found[~inside] >= depth.min(1)[~inside] - 1e-9).all()
     assert (found[~inside] > 0).all()
+
+
+def test_closed_convex_pieces_are_the_hulls(cache: Path) -> None:
+    parts = convex.convex_parts(as_mesh(table()))
+    assert len(parts) == 5
+    assert volume(parts) == pytest.approx(0.6 * 0.6 * 0.05 + 4 * 0.05 * 0.05 * 0.42)
+    assert not cache.exists()  # nothing was decomposed
+    assert len(convex.convex_pieces(as_mesh(table()), 4)) == 0
+
+
+def test_one_skin_around_pieces_that_reach_into_each_other() -> None:
+    """The legs reach 3.5 cm into the top: their ends are no surface, and the overlap counts once."""
+    skin = convex.united(as_mesh(table()))
+    body = trimesh.Trimesh(skin.vertices, skin.faces, process=False)
+    assert body.is_watertight
+    assert body.body_count == 1
+    assert body.volume == pytest.approx(0.6 * 0.6 * 0.05 + 4 * 0.05 * 0.05 * (0.42 - 0.035))
+    low, high = body.bounds
+    np.testing.assert_allclose(high - low, [0.6, 0.6, 0.435])
+
+
+@pytest.mark.parametrize("fault", ["open", "dented", "alone"])
+def test_what_is_not_made_of_closed_convex_pieces_stays_as_it_is(fault: str) -> None:
+    mesh = as_mesh(table())
+    if fault == "open":
+        mesh = Mesh(mesh.vertices, mesh.faces[1:])
+    elif fault == "dented":
+        other = trimesh.Trimesh(ell().vertices + [1.0, 0, 0], ell().faces, process=False)
+        mesh = as_mesh(trimesh.util.concatenate([table(), other]))
+    else:
+        mesh = as_mesh(trimesh.creation.box(extents=(1, 1, 1)))
+    assert len(convex.convex_pieces(mesh, 32)) <= 1
+    assert convex.united(mesh) is mesh

@@ -236,10 +236,7 @@ def main(
     def tell(job: Job) -> None:
         nonlocal done
         done += 1
-        figures = (read_metrics(job.files) or {}).get("figures", {})
-        said = ", ".join(f"{FIGURES[c].title} {FIGURES[c].text(figures[c])}" for c in COLUMNS if c in figures)
-        failure = read_failure(job.files)
-        print(f"{done}/{total} {job.prompt.text}, seed {job.seed}: {failure or said}", flush=True)
+        print(f"{done}/{total} {job.outcome()}", flush=True)
 
     batch.carry_out(workers=workers, on_job=lambda _: None, on_done=tell)
     write_json(batch.folder / "rows.json", measured(batch))

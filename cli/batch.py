@@ -28,7 +28,7 @@ from generate.clips import (
 from generate.filmstrip import filmstrip
 from generate.gallery import GalleryClip, GalleryRow, GalleryVerdict, gallery_page
 from generate.prompts import Prompt, folder_names
-from generate.quality import diversity
+from generate.quality import FIGURES, diversity
 from rl.config import TrainConfig
 from rl.evaluate import evaluate_run
 from rl.planning import Workers
@@ -72,6 +72,15 @@ class Job:
     def is_done(self) -> bool:
         """Whether nothing of it is left to do."""
         return is_made(self.files, self.prompt, self.seed) and (self.judge is None or _is_judged(self.files))
+
+    def outcome(self) -> str:
+        """One line: what failed, or the figures that have a target, and the verdict."""
+        figures = (read_metrics(self.files) or {}).get("figures", {})
+        shown = [f for f in FIGURES if FIGURES[f].target is not None and figures.get(f) is not None]
+        said = [f"{FIGURES[f].title} {FIGURES[f].text(figures[f])} {FIGURES[f].unit}".strip() for f in shown]
+        if self.judge is not None and (verdict := read_verdict(self.files)) is not None:
+            said.append(f"{verdict.label}, carried {verdict.completion:.0%}")
+        return f"{self.prompt.text}, seed {self.seed}: {read_failure(self.files) or ', '.join(said)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,15 +167,10 @@ class Batch:
         )  # fmt: skip
 
     def _verdict(self, job: Job) -> GalleryVerdict | None:
-        run = RunFolder(job.files.run)
-        try:
-            content = json.loads(run.evaluation.read_text(encoding="utf-8"))
-            verdict, completion = content["verdict"], content["figures"]["completion"]["value"]
-            report = run.path / "report.html"
-            where = self._below(report if report.is_file() else None)
-            return GalleryVerdict(str(verdict["label"]), float(verdict["score"]), float(completion), where)
-        except (OSError, ValueError, LookupError, TypeError):
-            return None
+        verdict = read_verdict(job.files)
+        report = job.files.run / "report.html"
+        where = self._below(report if report.is_file() else None)
+        return None if verdict is None else dataclasses.replace(verdict, report=where)
 
     def _below(self, path: Path | None) -> str | None:
         return None if path is None else path.relative_to(self.folder).as_posix()
@@ -235,6 +239,16 @@ def judge_clip(files: ClipFiles, judge: JudgeSettings) -> None:
         train(Motion.load(files.motion), run.path, judge.run_config)
     evaluate_run(run.path, episodes=judge.episodes)
     write_report(run.path)
+
+
+def read_verdict(files: ClipFiles) -> GalleryVerdict | None:
+    """What physics said, without the report's place; None where there is no evaluation."""
+    try:
+        content = json.loads(RunFolder(files.run).evaluation.read_text(encoding="utf-8"))
+        verdict, completion = content["verdict"], content["figures"]["completion"]["value"]
+        return GalleryVerdict(str(verdict["label"]), float(verdict["score"]), float(completion))
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _carry_out_in_worker(job: Job, settings: ClipSettings) -> None:

@@ -110,7 +110,8 @@ class Command:
         prompt, settings = Prompt(self.text or "", self.object), self.settings()
         path = self.output or Path(f"{prompt.name}.npz")
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("plan")
             clip = make_clip(
                 prompt, settings, seed=self.seed, on_stage=lambda name: progress.update(task, description=name)
@@ -155,7 +156,8 @@ def _say(clip: Clip, path: Path) -> None:
     motion, deepest = clip.generated.motion, clip.quality.deepest
     where = [] if deepest is None else [f"Deepest inside: {deepest[0].replace('_', ' ')}, frame {deepest[1]}."]
     Console().print(
-        plan_text(plan), "", figure_table(clip.figures), *where, "",
+        plan_text(plan), *(f"The mesh: {remark}." for remark in clip.remarks), "",
+        figure_table(clip.figures), *where, "",
         f"{path}: {motion.duration:.1f} s at {motion.fps:g} fps; {stages}",
         f"Next: touchstone inspect {path}; touchstone judge {path} --report",
         sep="\n", highlight=False, markup=False, soft_wrap=True,
@@ -174,20 +176,19 @@ def _carry_out(batch: Batch, workers: int) -> int:
         TimeRemainingColumn,
     )
 
-    from generate.clips import is_made, read_failure
+    from generate.clips import is_made
 
     jobs = list(batch.jobs())
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("clips"), TimeElapsedColumn(),
         TextColumn("elapsed,"), TimeRemainingColumn(elapsed_when_finished=False), TextColumn("left"),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=1e6) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, speed_estimate_period=1e6, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=len(jobs), completed=sum(job.is_done for job in jobs))
 
         def done(job: Job) -> None:
-            failure = read_failure(job.files)
-            if failure is not None:
-                bar.console.print(f"{job.prompt.text}, seed {job.seed}: {failure}", highlight=False, markup=False)
+            bar.console.print(job.outcome(), highlight=False, markup=False, soft_wrap=True)
             bar.advance(task)
 
         batch.carry_out(workers=workers, on_job=lambda line: bar.update(task, description=line), on_done=done)

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from generate.affordance.surface import SurfacePoints
 from generate.llm import planner_at
 from generate.motion.config import GenerateConfig
+from generate.objects.checks import check_mesh
 from generate.objects.kinds import shape_for
 from generate.plan import InteractionPlan
 from generate.prompts import Prompt
@@ -54,13 +55,27 @@ class ClipSettings:
         return np.array([0.0, float(self.up == "y"), float(self.up == "z")])
 
 
+class Planned(NamedTuple):
+    """A plan, the shape that it acts on, up in that shape's axes [3], and what was odd about a given mesh."""
+
+    plan: InteractionPlan
+    shape: Shape
+    up_b: np.ndarray
+    remarks: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A generated motion with its figures; `seconds` by stage, figures and all."""
+    """A generated motion with its figures.
+
+    Attributes:
+        seconds: by stage, figures and all. remarks: what was odd about a given mesh, and mended.
+    """
 
     generated: GeneratedMotion
     quality: MotionQuality
     seconds: Mapping[str, float]
+    remarks: tuple[str, ...] = ()
 
     @property
     def figures(self) -> dict[str, float | None]:
@@ -70,8 +85,8 @@ class Clip:
         return {**self.quality.figures(), "closure": None if closure is None else closure[1], "seconds": made}
 
 
-def plan_prompt(prompt: Prompt, settings: ClipSettings) -> tuple[InteractionPlan, Shape, np.ndarray]:
-    """The plan, the shape that it acts on, and up in that shape's axes [3].
+def plan_prompt(prompt: Prompt, settings: ClipSettings) -> Planned:
+    """What a sentence comes to, with the shape of its object.
 
     Raises:
         PlanError: the sentence is not understood or cannot be done. AssetError: the mesh cannot be used.
@@ -80,10 +95,13 @@ def plan_prompt(prompt: Prompt, settings: ClipSettings) -> tuple[InteractionPlan
     planner = planner_at(settings.endpoint, settings.model)
     if prompt.object is None:
         plan = _weighing(planner.plan(prompt.text), settings.mass_kg)
-        return plan, shape_for(plan), np.array([0.0, 0.0, 1.0])
-    shape = Shape.of(load_geometry(prompt.object, scale=settings.scale))
-    plan = planner.plan(prompt.text, prompt.object_name, size_at_rest(shape, settings.up_b))
-    return _weighing(plan, settings.mass_kg), shape, settings.up_b
+        return Planned(plan, shape_for(plan), np.array([0.0, 0.0, 1.0]))
+    geometry = load_geometry(prompt.object, scale=settings.scale)
+    remarks = check_mesh(geometry, prompt.object_name)
+    shape = Shape.of(geometry)
+    size = SurfacePoints(shape, np.zeros((0, 3)), np.zeros((0, 3)), settings.up_b).size_m
+    plan = planner.plan(prompt.text, prompt.object_name, size)
+    return Planned(_weighing(plan, settings.mass_kg), shape, settings.up_b, remarks)
 
 
 def _weighing(plan: InteractionPlan, mass_kg: float | None) -> InteractionPlan:
@@ -92,11 +110,6 @@ def _weighing(plan: InteractionPlan, mass_kg: float | None) -> InteractionPlan:
         return plan
     assumed = tuple(line for line in plan.assumed if not line.startswith("its mass"))
     return dataclasses.replace(plan, mass_kg=mass_kg, assumed=assumed)
-
-
-def size_at_rest(shape: Shape, up_b: np.ndarray) -> tuple[float, float, float]:
-    """Edges of the bounding box, m: depth (x), width (y) and height (z) as the object rests."""
-    return SurfacePoints(shape, np.zeros((0, 3)), np.zeros((0, 3)), up_b).size_m
 
 
 def make_clip(
@@ -112,14 +125,14 @@ def make_clip(
     tell = on_stage or (lambda _: None)
     tell("plan")
     begun = time.perf_counter()
-    plan, shape, up_b = plan_prompt(prompt, settings)
+    plan, shape, up_b, remarks = plan_prompt(prompt, settings)
     planned = time.perf_counter()
     generated = generate_motion(plan, shape, settings.config, seed=seed, up_b=up_b, on_stage=on_stage)
     tell("figures")
     made = time.perf_counter()
     quality = measure_motion(generated.motion, generated.plan)
     seconds = {"plan": planned - begun, **generated.seconds, "figures": time.perf_counter() - made}
-    return Clip(generated, quality, {stage: round(value, 3) for stage, value in seconds.items()})
+    return Clip(generated, quality, {stage: round(value, 3) for stage, value in seconds.items()}, remarks)
 
 
 @dataclass(frozen=True)
@@ -179,6 +192,7 @@ def write_clip(files: ClipFiles, clip: Clip, prompt: Prompt, seed: int) -> None:
             "frames": generated.motion.num_frames,
             "duration_s": generated.motion.duration,
             "assumed": list(generated.plan.assumed),
+            "remarks": list(clip.remarks),
             "source": generated.motion.source,
         },
     )

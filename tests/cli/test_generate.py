@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -188,23 +190,73 @@ def test_errors_are_one_line_and_leave_nothing(
     assert main(["generate", *(text.format(tmp=tmp_path) for text in arguments)]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
-    assert captured.err.strip().count("\n") == 0
+    assert captured.err.count("\n") == 1
     assert captured.out == ""
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("extents", "message"),
+    [((9.0, 12.0, 8.0), "metres"), ((0.001, 0.001, 0.03), "metres"), ((400.0, 500.0, 400.0), "scale 0.001")],
+)
+def test_a_house_and_a_pin_are_no_boxes(
+    extents: tuple[float, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trimesh.creation.box(extents=extents).export(tmp_path / "box.obj")
+    out = tmp_path / "out.npz"
+    assert main(["generate", PUSH.text, "--object", str(tmp_path / "box.obj"), "-o", str(out)]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_mesh_with_three_faces_on_an_edge_is_taken_with_a_remark(tmp_path: Path) -> None:
+    box = trimesh.creation.box(extents=(0.4, 0.5, 0.4))
+    fin = np.vstack((box.faces, [[0, 1, 8]]))
+    trimesh.Trimesh(np.vstack((box.vertices, [[0.1, 0.3, 0.5]])), fin, process=False).export(tmp_path / "box.obj")
+    planned = plan_prompt(Prompt(PUSH.text, str(tmp_path / "box.obj")), ClipSettings())
+    assert any("more than two faces" in remark for remark in planned.remarks)
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"{}", b'{"choices": [{"message": {"content": "push it!"}}]}'])
+def test_an_endpoint_that_answers_nonsense_is_one_line(
+    answer: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url, out = f"http://127.0.0.1:{server.server_port}/v1", tmp_path / "out.npz"
+        assert main(["generate", PUSH.text, "--endpoint", url, "--model", "m", "-o", str(out)]) == 2
+        server.shutdown()
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not out.exists()
+
+
 def test_a_given_mass_is_no_assumption() -> None:
-    plan, _, _ = plan_prompt(PUSH, ClipSettings(mass_kg=7.5))
+    plan = plan_prompt(PUSH, ClipSettings(mass_kg=7.5)).plan
     assert plan.mass_kg == 7.5
     assert not any("mass" in line for line in plan.assumed)
-    plan, _, _ = plan_prompt(PUSH, ClipSettings())
+    plan = plan_prompt(PUSH, ClipSettings()).plan
     assert any("mass" in line for line in plan.assumed)
 
 
 def test_a_file_may_be_in_millimetres_and_have_y_up(tmp_path: Path) -> None:
     trimesh.creation.box(extents=(500.0, 900.0, 400.0)).export(tmp_path / "box.obj")
     settings = ClipSettings(scale=0.001, up="y")
-    plan, shape, up_b = plan_prompt(Prompt(PUSH.text, str(tmp_path / "box.obj")), settings)
+    plan, shape, up_b, remarks = plan_prompt(Prompt(PUSH.text, str(tmp_path / "box.obj")), settings)
+    assert remarks == ()
     assert up_b.tolist() == [0.0, 1.0, 0.0]
     assert (shape.bounds[1] - shape.bounds[0]).tolist() == pytest.approx([0.5, 0.9, 0.4])
     assert plan.size_m is None

@@ -33,7 +33,7 @@ def object_path(
     around, rest = surface.around, upright(surface.up_b)
     turned = np.tile([1.0, 0.0, 0.0, 0.0], (len(progress), 1))
     moved, _ = planar_path(plan.phases, facing, progress)
-    height, before = np.full(len(progress), plan.height_m), np.zeros(len(progress))
+    height, before = np.full(len(progress), float(plan.height_m)), np.zeros(len(progress))
     left = np.array([-facing[1], facing[0], 0.0])
     for p, phase in enumerate(plan.phases):
         done = progress[:, p]

@@ -21,6 +21,10 @@ from sim.objects import Shape
 from sim.skeleton import JOINT_INDEX, SIDES
 
 _OFF_FLOOR = 0.08
+_LOW = 0.35
+"""m over the floor, below which an object is in the way of feet."""
+_TOES = 0.08
+"""m of toes before the ball of the foot."""
 _CARRIES_ALONG = (0.2, 0.45)
 """m and rad by which an object goes in a phase before the person walks with it."""
 
@@ -66,7 +70,7 @@ def find_epochs(
             pose, closure = _pose(plan, bound, contacts, shape, up_b, offsets, config, seed, given)
             facing = pose.facing_w[:2]
             poses |= {contact: pose for contact in contacts if contact not in poses}
-            found.append(_epoch(plan, bound, contacts, pose, closure, offsets, foot))
+            found.append(_epoch(plan, bound, contacts, pose, closure, shape, offsets, foot))
         before = frozenset(contacts)
     return found, {contact: hold(pose, contact, offsets, shape) for contact, pose in poses.items()}
 
@@ -104,7 +108,7 @@ def _places(
 
 def _epoch(
     plan: InteractionPlan, bound: int, contacts: tuple[PlannedContact, ...], pose: StaticPose,
-    closure: tuple[float, float] | None, offsets: np.ndarray, foot: Foot,
+    closure: tuple[float, float] | None, shape: Shape, offsets: np.ndarray, foot: Foot,
 ) -> Epoch:  # fmt: skip
     joints, _ = skeleton.forward_kinematics(pose.joint_rotations_b, pose.root_position_w, offsets)
     ends = np.array([[JOINT_INDEX[f"{side}_{name}"] for name in ("ankle", "foot")] for side in SIDES])
@@ -123,7 +127,19 @@ def _epoch(
         hands = joints[[JOINT_INDEX[f"{side}_wrist"] for side in SIDES], :2].mean(0)
         stance = stance.ahead(0.0, float(turn_matrix(np.array(-yaw))[1] @ (hands - middle)))
     carried = any(contact_purpose(plan, contact) == "settle" for contact in contacts)
+    if not carried and all(standing):
+        stance = stance.ahead(-_too_near(stance, pose, shape, foot))
     return Epoch(bound, contacts, pose, closure, stance, (standing[0], standing[1]), carried)
+
+
+def _too_near(stance: Stance, pose: StaticPose, shape: Shape, foot: Foot) -> float:
+    """m by which toes would be in what of the object is near the floor."""
+    corners = pose.object_position_w + rotations.rotate(pose.object_rotation_w, shape.hull_corners)
+    low = corners[corners[:, 2] < _LOW, :2]
+    if not len(low):
+        return 0.0
+    toes = stance.ahead(0.5 * foot.length + _TOES).position @ stance.forward
+    return float(max(0.0, toes - (low @ stance.forward).min()))
 
 
 def hold(pose: StaticPose, contact: PlannedContact, offsets: np.ndarray, shape: Shape) -> Hold:

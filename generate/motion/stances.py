@@ -13,6 +13,8 @@ from generate.object_path import along_arc, turn_matrix
 
 _SWING = (0.12, 0.88)
 """Share of a step's time at which its foot leaves the floor, and comes down."""
+_TURNS = 0.3
+"""rad from which on a way to the side is a turn."""
 _SAME = (0.02, 0.05)
 """m and rad by which a stance may be off without a step."""
 
@@ -83,7 +85,14 @@ def step_count(start: Stance, end: Stance, config: GaitConfig) -> int:
     path = between(start, end, np.linspace(0.0, 1.0, 9))
     metres = float(np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum())
     turn = abs(end.yaw - start.yaw)
-    return 1 + max(1, int(np.ceil(metres / config.step_length)), int(np.ceil(turn / config.step_turn)))
+    travel = max(1, int(np.ceil(metres / config.step_length)), int(np.ceil(turn / config.step_turn)))
+    return 2 * travel if _sideways(start, end) else 1 + travel
+
+
+def _sideways(start: Stance, end: Stance) -> bool:
+    """Whether the way is rather to the side than ahead or back: then one foot follows the other and never passes it."""
+    way = turn_matrix(np.array(-start.yaw)) @ (end.position - start.position)
+    return bool(abs(way[1]) > abs(way[0]) + 0.05 and abs(end.yaw - start.yaw) < _TURNS)
 
 
 def needed_seconds(stances: list[Stance], config: GaitConfig) -> np.ndarray:
@@ -102,7 +111,12 @@ def footsteps(stances: list[Stance], bounds: np.ndarray, config: GaitConfig, foo
         each = (finish - begin) / count
         way = turn_matrix(np.array(-start.yaw)) @ (end.position - start.position)
         to_left = way[1] + 0.3 * (end.yaw - start.yaw) > 0.02
-        path = between(start, end, np.minimum(np.arange(1, count + 1) / (count - 1), 1.0))
+        shares = (
+            np.arange(2, count + 2) // 2 / (count // 2)
+            if _sideways(start, end)
+            else np.arange(1, count + 1) / (count - 1)
+        )
+        path = between(start, end, np.minimum(shares, 1.0))
         for k, row in enumerate(path):
             which = (LEFT if to_left else RIGHT) if k % 2 == 0 else (RIGHT if to_left else LEFT)
             there = Stance(*(float(v) for v in row))

@@ -38,7 +38,7 @@ MIN_THICKNESS = 0.008
 _VERSION = 2  # of the tightening below: raise it when hulls come out differently
 _SURFACE_POINTS = 60_000
 _PIECE_FACES = 500  # more a piece, on average, is a scan
-_PIECE_SLACK = 1e-6  # of the longest edge, by which a piece may bulge out of its own faces' planes
+_PIECE_SLACK = 1e-5  # of the longest edge, how deep a face may lie under its piece's hull: files round corners
 _CONVEX_SLACK = 0.25  # a mesh whose dents are below this share of the threshold counts as convex
 
 
@@ -108,8 +108,11 @@ def convex_pieces(mesh: Mesh, most: int) -> list[np.ndarray]:
     for k in range(count):
         faces = mesh.faces[piece == k]
         corners = mesh.vertices[np.unique(faces)]
-        heights = (corners - body.triangles[piece == k][:, :1]) @ body.face_normals[piece == k][:, :, None]
-        if not np.ptp(corners, axis=0).all() or heights.max() > slack:
+        try:
+            depth = -plane_distance(corners, mesh.vertices[faces].mean(1)).min()
+        except QhullError:  # flat
+            return []
+        if depth > slack:
             return []
         pieces.append(corners)
     return pieces

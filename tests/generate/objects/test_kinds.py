@@ -1,6 +1,7 @@
 """Shapes of kinds: every kind has one, of exactly its size, closed, cheap for physics, with the parts that it names."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from generate.language.lexicon import lexicon
 from generate.objects.kinds import kind_of, mass_of, object_for, shape_for, typical_size
 from generate.objects.parts import Size
 from generate.planner import GrammarPlanner
+from sim.convex import MAX_HULLS, convex_pieces
 from sim.errors import AssetError
 from sim.geometry import Mesh, Primitive
 from sim.meshes import repair
-from sim.objects import ObjectAsset, Shape
+from sim.objects import ObjectAsset, Shape, load_geometry
 
 KINDS = tuple(lexicon().kinds)
 WITHOUT = {
@@ -65,6 +67,23 @@ def test_physics_gets_few_hulls_and_they_fill_the_shape() -> None:
         )
     assert counts["chair"] <= 16
     assert max(counts.values()) <= 24
+
+
+@pytest.mark.parametrize("name", ["chair", "cup", "spoon", "bicycle"])
+def test_the_hulls_survive_a_file(name: str, tmp_path: Path) -> None:
+    """Text files keep six to eight decimals, clips half the digits: the pieces stay recognisable."""
+    mesh = object_for(name)
+    assert isinstance(mesh, Mesh)
+    path = tmp_path / f"{name}.obj"
+    rows = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in mesh.vertices]
+    rows += [f"f {a} {b} {c}" for a, b, c in mesh.faces + 1]
+    path.write_text("\n".join(rows))
+    read = load_geometry(path)
+    assert isinstance(read, Mesh)
+    single = Mesh(mesh.vertices.astype(np.float32), mesh.faces)
+    counts = [len(convex_pieces(repair(m), MAX_HULLS)) for m in (mesh, read, single)]
+    assert counts[0] > 1
+    assert counts == [counts[0]] * 3
 
 
 def test_no_point_of_the_surface_is_buried() -> None:

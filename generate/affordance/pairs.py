@@ -15,6 +15,7 @@ from sim.errors import AssetError
 _LEVEL = 0.05
 _SOFT_SPAN = 0.1
 _LEAST = 0.1
+_FIRM = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,8 @@ def pair_quality(
     span: 1 from the least to the most distance of two hands, Gaussian beyond; level: Gaussian, 5 cm, in the heights'
     difference; balance: Gaussian in the distance of the middle between the hands from the vertical through the centre
     of mass (load), or of that vertical from the line of push through the middle (else); press: with d the unit vector
-    from i to j, max(-d.n_i, 0) max(d.n_j, 0), which is 1 for antipodal palms (load), or max(n_i.n_j, 0) times the
+    from i to j, (max(-d.n_i, 0) max(d.n_j, 0))^3, which is 1 for antipodal palms and falls off well within the cone of
+    friction (load), or max(n_i.n_j, 0) times the
     normals' level parts, which is 1 for palms side by side on one upright face (else).
     """
     p, n = around.points.astype(np.float32), around.normals.astype(np.float32)
@@ -92,7 +94,7 @@ def pair_quality(
         along = p @ n.T  # [i, j] = p_i . n_j
         own = np.diag(along)
         out_j, out_i = own[None] - along, own[:, None] - along.T  # (p_j - p_i) . n_j and (p_i - p_j) . n_i
-        press = np.maximum(out_i, 0.0) * np.maximum(out_j, 0.0) / np.maximum(apart, 1e-6) ** 2
+        press = (np.maximum(out_i, 0.0) * np.maximum(out_j, 0.0) / np.maximum(apart, 1e-6) ** 2) ** _FIRM
         missed = (middle**2).sum(-1)
     else:
         level = np.linalg.norm(n[:, :2], axis=1)

@@ -30,6 +30,7 @@ _PATCH_EDGE = 2.0
 _APART = 0.05
 _SHARPER = 2.0
 """Places are drawn with this power of the probability around them, times their own."""
+_PALM_ROOM, _TIPPING = 0.04, 0.1
 _SHIFTS, _WIDER, _LIKELY = 5, 0.25, 0.2
 _HANDS = ("left_hand", "right_hand")
 
@@ -157,7 +158,7 @@ def _hand_pairs(
     purpose = contact_purpose(plan, hand)
     if purpose == "settle" or not config.use_affordance:
         return []
-    heat = _map(plan, hand, surface, None, config).heat
+    heat = np.sqrt(_map(plan, hand, surface, None, config).heat) * _in_reach(plan, hand, surface)
     try:
         pairs = palm_pairs(surface, plan.action, heat=heat, count=samples, purpose=purpose)
     except AssetError:
@@ -180,6 +181,20 @@ def _hand_pairs(
             hands: dict[BodyPart, int] = {"left_hand": first, "right_hand": second}
             found.append((quality, (facing if given is None else given, hands)))
     return [row for _, row in sorted(found, key=lambda item: -item[0])][:samples]
+
+
+def _in_reach(plan: InteractionPlan, hand: PlannedContact, surface: SurfacePoints) -> np.ndarray:
+    """[N] 0..1, for two hands: a palm finds room over the floor, and what hangs from hands does not tip over.
+
+    Less, too, where a load would be held below its centre of mass (Gaussian in the way down).
+    """
+    around = surface.around
+    height = around.points[:, 2]
+    room = np.clip((height + height_at(plan, hand) - _PALM_ROOM) / _PALM_ROOM, 0.01, 1.0)
+    if contact_purpose(plan, hand) != "load":
+        return room
+    below = np.clip(around.center[2] - height, 0.0, None)
+    return room * np.exp(-0.5 * (below / _TIPPING) ** 2)
 
 
 def _facing(

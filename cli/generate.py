@@ -123,8 +123,12 @@ class Command:
         from sim.errors import RunError
 
         batch = self._batch()
-        failed = _carry_out(batch, self.workers)
         title = self.text or (self.prompts.stem.replace("_", " ") if self.prompts else "")
+        try:
+            failed = _carry_out(batch, self.workers)
+        except KeyboardInterrupt:
+            batch.write_gallery(title)
+            raise
         sys.stdout.write(f"{batch.write_gallery(title)}\n")
         if failed == len(list(batch.jobs())):
             raise RunError(f"none of the {failed} clips could be made; the page says why")

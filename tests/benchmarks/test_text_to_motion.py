@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.text_to_motion import CARRIED, PROMPTS, compared_text, summary, table_row, table_text, write_tables
+from benchmarks.text_to_motion import (
+    CARRIED,
+    PROMPTS,
+    compared_text,
+    summary,
+    table_row,
+    table_text,
+    targets_text,
+    write_tables,
+)
 from cli.batch import Job, JudgeSettings
 from generate.clips import ClipFiles, keep_failure
 from generate.gallery import GalleryClip, GalleryRow, GalleryVerdict
@@ -94,3 +103,11 @@ def test_the_thirty_sentences_are_planned_and_balanced() -> None:
     assert all(actions[action] >= 3 for action in CARRIED)
     assert len(actions) >= 12
     assert len({plan.object_name for plan in plans}) >= 12
+
+
+def test_the_six_figures_stand_beside_their_targets() -> None:
+    text = targets_text(summary(ROWS))
+    assert text.count("\n") == 8
+    assert "| – / – / 8.0 |" in text  # noqa: RUF001
+    assert "1 of 3 (33%)" in text
+    assert "60 for 4.0 s" in text

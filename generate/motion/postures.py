@@ -43,8 +43,9 @@ class Posture:
         return local, np.append(stance.position, 0.0) + rotations.rotate(yaw, self.root)
 
     def towards(self, other: Posture, share: float) -> Posture:
-        """A posture between the two."""
+        """A posture between the two, with the fingers of this one."""
         turned = rotations.slerp(self.rotations_b, other.rotations_b, np.full(skeleton.NUM_JOINTS, share))
+        turned[list(FINGER_JOINTS)] = self.rotations_b[list(FINGER_JOINTS)]
         return Posture(turned, self.root + share * (other.root - self.root))
 
 

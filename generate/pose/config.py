@@ -102,15 +102,17 @@ class FineWeights:
     Attributes:
         closure: per unit of the residual of force closure, of contacts that grasp.
         reach: per m of the touching skin's mean distance to the surface (quadratic below `FineConfig.near`).
-        penetration: per m of depth, summed as in `PoseWeights`; crossing: per m by which fingers are in one another.
+        penetration: per m^2 of depth, summed over the vertices of the full skin.
+        crossing: per m by which fingers are in one another.
         stay: per rad^2 of a joint's turn away from the coarse pose; feet: per m^2 by which standing feet move.
         curl: per rad^2 by which fingers bend unlike their neighbours or their own joints; hinges: per rad^2 by which
-            they leave their range within a round; trust: per m^2 by which touching skin moves within a round. limits: per rad^2 beyond the other joints' ranges; prior: per nat of negative log density.
+            they leave their range, and trust: per m^2 by which touching skin moves, both within a round.
+        limits: per rad^2 beyond the other joints' ranges; prior: per nat of negative log density.
     """
 
     closure: float = 10.0
     reach: float = 100.0
-    penetration: float = 200.0
+    penetration: float = 15_000.0
     crossing: float = 20.0
     stay: float = 0.5
     feet: float = 5000.0
@@ -131,19 +133,18 @@ class FineConfig:
         approach: share of the rounds in which hands come up open; close: then close their fingers until they touch.
         still: what a turn of a joint of trunk, legs and free limbs costs, beside one of a limb that touches.
         softness: m at which skin presses with 0.6 of its force; near: m up to which the reach is quadratic.
-        margin: m that skin keeps from the surface, penetration_softness: m; see `recon.optimizer.losses`.
+        margin: m that skin keeps from the surface.
     """
 
     weights: FineWeights = field(default_factory=FineWeights)
-    rounds: int = 30
-    iterations: int = 10
+    rounds: int = 24
+    iterations: int = 8
     approach: float = 0.4
     close: bool = True
     still: float = 10.0
     softness: float = 0.006
     near: float = 0.01
     margin: float = 0.001
-    penetration_softness: float = 0.002
 
     def __post_init__(self) -> None:
         for item in fields(FineWeights):
@@ -152,6 +153,6 @@ class FineConfig:
         for name in ("rounds", "iterations"):
             if getattr(self, name) < 1:
                 raise PlanError(f"fine stage: {name} is {getattr(self, name)}, expected at least 1")
-        for name in ("softness", "near", "penetration_softness"):
+        for name in ("softness", "near"):
             if not getattr(self, name) > 0.0:
                 raise PlanError(f"fine stage: {name} is {getattr(self, name)}, expected more than 0")

@@ -21,7 +21,7 @@ from generate.pose.body import skin_of
 from generate.pose.closure import Support
 from generate.pose.config import FineConfig, PoseConfig
 from generate.pose.density import PoseDensity
-from generate.pose.grasp import Grasp
+from generate.pose.grasp import Grasp, Nearest
 from generate.pose.measure import PoseQuality, measure_pose
 from generate.pose.synthesis import StaticPose
 from generate.pose.targets import contacts_of
@@ -29,7 +29,7 @@ from sim import rotations
 from sim.geometry import Geometry
 from sim.objects import Shape
 
-_SAMPLES = 20_000
+_SAMPLES, _LOOK = 20_000, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +81,9 @@ def refine_pose(
         pose, joint_rotations_b=rotations.normalize(local.numpy()), root_position_w=root.numpy(),
         energy=sum(terms.values()), terms=terms,
     )  # fmt: skip
-    closure = residual(grasp, grasp.start, grasp.root), residual(grasp, local, root)
+    closure = tuple(grasp.residual(*where) for where in ((grasp.start, grasp.root), (local, root)))
     return FinePose(
-        refined, closure, counts,
+        refined, (closure[0], closure[1]), counts,
         measure_pose(pose, shape, skin), measure_pose(refined, shape, skin),
     )  # fmt: skip
 
@@ -102,14 +102,6 @@ def support_of(plan: InteractionPlan, contacts: Sequence[PlannedContact]) -> tup
     return "none", bool(purposes)
 
 
-def residual(grasp: Grasp, local: torch.Tensor, root: torch.Tensor) -> float:
-    """Of force closure, with exact distances, of a pose [52, 4] at [3] m."""
-    with torch.no_grad():
-        vertices = grasp.skinned(local, root)[0]
-        nearest = grasp.nearest(vertices)
-        return float(grasp.closure(vertices, nearest.distance, nearest.normals))
-
-
 def descend(grasp: Grasp) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
     """First with open hands until the palms lie well, then fingers close, then all of it together.
 
@@ -118,20 +110,24 @@ def descend(grasp: Grasp) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]
     config = grasp.config
     variables = grasp.variables()
     approach = round(config.approach * config.rounds) if grasp.hands else 0
+    last = None
     for number in range(config.rounds):
         if number == approach and config.close:
             grasp.close(variables)
         fingers = number >= approach
-        _improve(grasp, variables, variables if fingers else variables[:2], fingers=fingers)
+        moving, known = variables if fingers else variables[:2], number % _LOOK and number != approach
+        last = _improve(grasp, variables, moving, last if known else None, fingers=fingers)
     local, root = grasp.pose(variables)
-    terms = weighted(grasp, grasp.terms(variables, grasp.nearest(grasp.skinned(local, root)[0])))
+    terms = weighted(grasp, grasp.terms(variables, grasp.nearest(variables)))
     return local, root, {name: float(term) for name, term in terms.items() if name != "total"}
 
 
-def _improve(grasp: Grasp, variables: list[torch.Tensor], moving: list[torch.Tensor], *, fingers: bool) -> None:
+def _improve(
+    grasp: Grasp, variables: list[torch.Tensor], moving: list[torch.Tensor], last: Nearest | None, *, fingers: bool
+) -> Nearest:
     """One round, in place: L-BFGS on some of the variables while planes stand for the object, hinges kept in range."""
     config = grasp.config
-    nearest = grasp.nearest(grasp.skinned(*grasp.pose(variables))[0])
+    nearest = grasp.nearest(variables, last)
     for tensor in moving:
         tensor.requires_grad_()
     optimizer = torch.optim.LBFGS(moving, max_iter=config.iterations, line_search_fn="strong_wolfe")
@@ -145,8 +141,8 @@ def _improve(grasp: Grasp, variables: list[torch.Tensor], moving: list[torch.Ten
     optimizer.step(cost)
     for tensor in moving:
         tensor.requires_grad_(False)
-    for hand, bent in zip(grasp.hands, variables[2:], strict=True):
-        bent.copy_(hand.clamp(bent))
+    grasp.clamp(variables)
+    return nearest
 
 
 def weighted(grasp: Grasp, terms: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

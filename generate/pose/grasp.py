@@ -18,7 +18,6 @@ from generate.pose.density import PoseDensity
 from generate.pose.fingers import HandHinges
 from generate.pose.synthesis import StaticPose
 from recon.optimizer.differentiable_body import DifferentiableBody
-from recon.optimizer.losses import penetration_loss
 from sim import rotations
 from sim.body.skin import LinearBlendSkin
 from sim.skeleton import BODY_JOINTS, JOINT_INDEX, PARENTS, SIDES
@@ -36,8 +35,11 @@ _FINGER_RADIUS = 0.008
 _ALONG = (0.3, 0.8)
 _NORMAL_SIGMA, _NEIGHBOURS = 0.006, 6
 _TOUCH = 1e-3
-_LEVELS, _PRESSED = 13, 600.0
-_CLOSE_BY, _CLOSE_BY_LIMB = 0.06, 0.2
+_LEVELS, _PRESSED = 11, 600.0
+_CLOSE_BY, _CLOSE_BY_LIMB, _FAR = 0.1, 0.15, 0.03
+_OPPOSED, _OTHER_SIDE, _BESIDE = 0.2, 96, 0.012
+_FINGER_SCALE = 4.0
+"""Hinges of fingers descend in units of this many radians: they move less skin than an arm."""
 _BODY = list(BODY_JOINTS)
 
 
@@ -85,6 +87,7 @@ class Grasp:
     Attributes:
         body: skin of the vertices that the turned joints move (all fingers of touching hands, and limbs).
         moves: [V], the joint that moves each vertex most; finger: [V] bool, whether it is one of a touching hand's.
+        normals_b: [V, 3], of the skin at rest.
         surface: dense points of the object, with their search tree; position: [3] m, rotation: [4], of the object;
             center: [3] m its centre of mass; length: m, half its diagonal.
         contacts: the skin that may touch. grasping: [groups] bool, which count in the closure.
@@ -96,6 +99,7 @@ class Grasp:
     body: DifferentiableBody
     moves: torch.Tensor
     finger: torch.Tensor
+    normals_b: torch.Tensor
     density: PoseDensity
     surface: SurfacePoints
     tree: cKDTree
@@ -137,7 +141,8 @@ class Grasp:
         near = torch.isin(torch.tensor(BODY_JOINTS), torch.tensor(limb_joints(parts)))
         feet = [f"{side}_{n}" for side in SIDES if f"{side}_foot" not in parts for n in ("ankle", "foot")]
         return Grasp(
-            replace(body, blend=body.blend[tensor(vertices)]), tensor(dominant[vertices]), finger, density, surface, tree,
+            replace(body, blend=body.blend[tensor(vertices)]), tensor(dominant[vertices]), finger,
+            tensor(vertex_normals(skin)[vertices]), density, surface, tree,
             np.array(pose.object_position_w), np.array(pose.object_rotation_w), tensor(center), length, support, counts,
             ContactSkin(tensor(np.searchsorted(vertices, contact)), tensor(area), tensor(share), palms, tensor(group)),
             torch.tensor([grasped[part] or not counts for part in parts]), hands,
@@ -146,24 +151,28 @@ class Grasp:
         )  # fmt: skip
 
     def variables(self) -> list[torch.Tensor]:
-        """Turns of the 22 joints [22, 3] rad, the root's way [3] m, then the angles [D] rad of each touching hand, open."""
+        """Turns of the 22 joints [22, 3] rad, the root's way [3] m, then of each touching hand the hinges, open: angles
+        [D] in units of `_FINGER_SCALE` rad."""
         turns = torch.zeros(len(BODY_JOINTS), 3, dtype=torch.float64)
-        return [turns, torch.zeros(3, dtype=torch.float64), *(hand.open() for hand in self.hands)]
+        return [turns, torch.zeros(3, dtype=torch.float64), *(hand.open() / _FINGER_SCALE for hand in self.hands)]
 
     def close(self, variables: list[torch.Tensor]) -> None:
-        """Close the fingers of touching hands until they touch: each finger at the best of several flexions, in place."""
-        skin, config = self.contacts, self.config
+        """Close the fingers of touching hands until they touch, in place: each at the best of several flexions."""
+        skin, config, shape = self.contacts, self.config, self.surface.shape
         for number, hand in enumerate(self.hands):
             costs, tried = [], []
-            moves = self.moves[skin.rows]
-            fingers = [torch.isin(moves, torch.tensor(hand.joints[k : k + 3])) for k in range(0, 15, 3)]
+            mine = torch.isin(self.moves[skin.rows], torch.tensor(hand.joints))
+            rows, share = skin.rows[mine][::2], skin.share[mine][::2]
+            finger = (self.moves[rows, None] == torch.tensor(hand.joints)).int().argmax(-1) // 3
             for level in torch.linspace(0.0, 1.0, _LEVELS).tolist():
-                angles = hand.curled(level)
+                angles = hand.curled(level) / _FINGER_SCALE
                 some = [a if i != number + 2 else angles for i, a in enumerate(variables)]
-                distance = self.nearest(self.skinned(*self.pose(some))[0][skin.rows]).distance
+                points = self.skinned(*self.pose(some))[0][rows].numpy()
+                local = rotations.rotate_inverse(self.rotation, points - self.position)
+                distance = torch.as_tensor(shape.signed_distance(local))
                 gap, depth = distance.clamp_min(0.0), (-distance).clamp_min(0.0)
-                cost = skin.share * (config.weights.reach * gap.square() / (gap + config.near) + _PRESSED * depth)
-                costs.append(torch.stack([cost[finger].sum() for finger in fingers]))
+                cost = share * (config.weights.reach * gap.square() / (gap + config.near) + _PRESSED * depth)
+                costs.append(cost.new_zeros(5).index_add(0, finger, cost))
                 tried.append(angles)
             best = torch.stack(costs).argmin(0)
             variables[number + 2].copy_(torch.stack(tried)[best[hand.columns // 3], torch.arange(len(hand.columns))])
@@ -174,7 +183,7 @@ class Grasp:
         local = self.start.clone()
         local[_BODY] = rotations.multiply(self.start[_BODY], rotations.from_rotvec(turns))
         for hand, bent in zip(self.hands, angles, strict=True):
-            local[list(hand.joints)] = hand.rotations(bent)
+            local[list(hand.joints)] = hand.rotations(_FINGER_SCALE * bent)
         return local, self.root + move
 
     def skinned(self, local: torch.Tensor, root: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -182,16 +191,58 @@ class Grasp:
         joints, turned = self.body.joints(local[None], root[None])
         return self.body.vertices(joints, turned)[0], joints[0], turned[0]
 
-    def nearest(self, vertices: torch.Tensor) -> Nearest:
-        """Exact distances and the planes through the nearest points, of vertices [V, 3] m."""
-        points = vertices.detach().numpy()
-        local = rotations.rotate_inverse(self.rotation, points - self.position)
-        closest, distance = self.surface.shape.signed_closest(local)
+    def nearest(self, variables: list[torch.Tensor], last: Nearest | None = None) -> Nearest:
+        """Exact distances and the planes through the nearest points, of the pose's vertices.
+
+        Those that were far from the object at the `last` look keep their planes. Skin inside the object leaves it
+        against its own normal: through a thin board it would be drawn to both faces at once.
+        """
+        return self._look(*self.pose(variables), last)
+
+    def residual(self, local: torch.Tensor, root: torch.Tensor) -> float:
+        """Of force closure, with exact distances, of a pose [52, 4] at [3] m."""
+        nearest = self._look(local, root)
+        return float(self.closure(nearest.points, nearest.distance, nearest.normals))
+
+    def _look(self, local: torch.Tensor, root: torch.Tensor, last: Nearest | None = None) -> Nearest:
+        posed, _, turned = self.skinned(local, root)
+        points = posed.detach().numpy()
+        skin_normals = rotations.rotate(turned[self.moves], self.normals_b).detach().numpy()
+        some = slice(None) if last is None else np.flatnonzero(last(posed).numpy() < _FAR)
+        places = rotations.rotate_inverse(self.rotation, points[some] - self.position)
+        closest, distance = self.surface.shape.signed_closest(places)
         normals = self._normals(closest)
-        away = (local - closest) / np.where(np.abs(distance) > _TOUCH, distance, np.inf)[:, None]
-        slopes = np.where((np.abs(distance) > _TOUCH)[:, None], away, normals)
+        touches = np.abs(distance) < _TOUCH
+        away = (places - closest) / np.where(touches, np.inf, distance)[:, None]
+        slopes = np.where(touches[:, None], normals, away)
+        inward = rotations.rotate_inverse(self.rotation, skin_normals[some])
+        self._leave(places, inward, distance, slopes)
         slopes, normals = (rotations.rotate(self.rotation, v) for v in (slopes, normals))
-        return Nearest(*(torch.as_tensor(v) for v in (distance, points, slopes, normals)))
+        found = [np.array(v) for v in (distance, points[some], slopes, normals)]
+        if last is not None:
+            kept = [tensor.numpy().copy() for tensor in (last.distance, last.points, last.slopes, last.normals)]
+            for whole, part in zip(kept, found, strict=True):
+                whole[some] = part
+            found = kept
+        return Nearest(*(torch.as_tensor(v) for v in found))
+
+    def _leave(self, points: np.ndarray, skin_normals: np.ndarray, distance: np.ndarray, slopes: np.ndarray) -> None:
+        """Put the planes of skin that would leave the object the wrong way on the other side, in place.
+
+        There the nearest sample counts whose normal opposes the skin's.
+        """
+        wrong = np.flatnonzero((distance < -_TOUCH) & ((slopes * skin_normals).sum(-1) > _OPPOSED))
+        if not len(wrong):
+            return
+        _, near = self.tree.query(points[wrong], k=_OTHER_SIDE)
+        normals, way = self.surface.normals_b[near], self.surface.points_b[near] - points[wrong, None]
+        depth = (way * normals).sum(-1)
+        beside = np.linalg.norm(way - depth[..., None] * normals, axis=-1)
+        fits = ((normals * skin_normals[wrong, None]).sum(-1) < -_OPPOSED) & (depth > 0.0) & (beside < _BESIDE)
+        best = np.where(fits, depth, np.inf).argmin(1)
+        rows, found = np.arange(len(wrong)), fits.any(1)
+        distance[wrong[found]] = -depth[rows, best][found]
+        slopes[wrong[found]] = normals[rows, best][found]
 
     def _normals(self, closest: np.ndarray) -> np.ndarray:
         """[V, 3] unit, outward: the mean of the samples around on the same side, as wide as a finger tip is soft."""
@@ -210,21 +261,24 @@ class Grasp:
         distance = nearest(vertices)
         config = self.config
         solid = torch.ones_like(self.finger) if fingers else ~self.finger
-        loss = [
-            penetration_loss(d[None], margin=m, softness=config.penetration_softness)[0] * (d.shape[0] / 1000.0)
-            for d, m in ((distance[solid], config.margin), (vertices[solid, 2], 0.0))
-        ]
+        inside = (config.margin - distance[solid]).clamp_min(0.0).square().sum()
+        below = vertices[solid, 2].clamp_max(0.0).square().sum()
         return {
             "closure": self.closure(vertices, distance, nearest.normals),
             "reach": self.reach(distance, fingers=fingers),
             "trust": self.moved(vertices, nearest),
-            "penetration": (loss[0] + loss[1]) / 4.0,
+            "penetration": inside + below,
             "crossing": self.crossing(joints, turned),
             "stay": (self.still * variables[0].square().sum(-1)).sum(),
             "feet": self.stand(joints, turned),
-            "curl": sum((_uneven(h, a) for h, a in zip(self.hands, variables[2:], strict=True)), torch.zeros(())),
+            "curl": sum(
+                (_uneven(h, _FINGER_SCALE * a) for h, a in zip(self.hands, variables[2:], strict=True)), torch.zeros(())
+            ),
             "hinges": sum(
-                ((a - h.clamp(a)).square().sum() for h, a in zip(self.hands, variables[2:], strict=True)),
+                (
+                    _FINGER_SCALE**2 * (a - h.clamp(_FINGER_SCALE * a) / _FINGER_SCALE).square().sum()
+                    for h, a in zip(self.hands, variables[2:], strict=True)
+                ),
                 torch.zeros(()),
             ),
             "limits": self.density.beyond(local[None])[0],
@@ -259,6 +313,11 @@ class Grasp:
         """Mean square of the way that touching skin has gone since the nearest points were looked up, m^2."""
         rows = self.contacts.rows
         return (vertices[rows] - nearest.points[rows]).square().sum(-1).mean()
+
+    def clamp(self, variables: list[torch.Tensor]) -> None:
+        """Bring hinges back within their ranges, in place."""
+        for hand, bent in zip(self.hands, variables[2:], strict=True):
+            bent.copy_(hand.clamp(_FINGER_SCALE * bent) / _FINGER_SCALE)
 
     def stand(self, joints: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
         """Sum of squares of the way that ankles and toes of standing feet have gone, m^2, and of the feet's turn over

@@ -51,7 +51,7 @@ class MotionWeights:
     turned: float = 4.0
     feet: float = 3000.0
     balance: float = 150.0
-    penetration: float = 60.0
+    penetration: float = 120.0
     itself: float = 10.0
     limits: float = 10.0
     prior: float = 0.01
@@ -85,7 +85,7 @@ class SpaceTimeConfig:
     rate: float = 0.02
     stand_off: float = 0.06
     stand_off_seconds: float = 0.35
-    margin: float = 0.003
+    margin: float = 0.008
     softness: float = 0.003
 
     def __post_init__(self) -> None:

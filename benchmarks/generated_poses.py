@@ -8,8 +8,9 @@ rest as in the first frame of a recorded clip. Measured with the full Anny skin 
 contact ratio (parts of the body with a vertex within 2 cm of the surface or inside), vertices inside the object, the
 deepest one, the lowest one below the floor. `best` is the sample of least energy, `all` the mean over the samples (the
 worst for the depths). Then the best sample of each plan goes through the fine stage: residual of force closure before
-and after (`generate/pose/closure.py`), counted where contacts grasp. Seconds are of processor time, without the distance
-field, which is built once for an object. Nats: how unlikely poses are to the shipped prior, beside frames of the clips.
+and after (`generate/pose/closure.py`), counted where contacts grasp. Seconds are of processor time, without the
+distance field, which is built once for an object. Nats: how unlikely poses are to the shipped prior, beside frames of
+the clips.
 Clips and meshes are those of the folder that TOUCHSTONE_DATA names.
 """
 

@@ -110,7 +110,7 @@ class FineWeights:
         limits: per rad^2 beyond the other joints' ranges; prior: per nat of negative log density.
     """
 
-    closure: float = 10.0
+    closure: float = 30.0
     reach: float = 100.0
     penetration: float = 15_000.0
     crossing: float = 20.0
@@ -118,7 +118,7 @@ class FineWeights:
     feet: float = 5000.0
     curl: float = 0.03
     hinges: float = 30.0
-    trust: float = 2000.0
+    trust: float = 800.0
     limits: float = 10.0
     prior: float = 0.03
 
@@ -137,8 +137,8 @@ class FineConfig:
     """
 
     weights: FineWeights = field(default_factory=FineWeights)
-    rounds: int = 24
-    iterations: int = 8
+    rounds: int = 20
+    iterations: int = 14
     approach: float = 0.4
     close: bool = True
     still: float = 10.0

@@ -37,6 +37,8 @@ _NORMAL_SIGMA, _NEIGHBOURS = 0.006, 6
 _TOUCH = 1e-3
 _LEVELS, _PRESSED = 11, 600.0
 _CLOSE_BY, _CLOSE_BY_LIMB, _FAR = 0.1, 0.15, 0.03
+_THIN = 2
+"""Of skin that must not be in the object every second vertex will do; of skin that may touch all count."""
 _OPPOSED, _OTHER_SIDE, _BESIDE = 0.2, 96, 0.012
 _FINGER_SCALE = 4.0
 """Hinges of fingers descend in units of this many radians: they move less skin than an arm."""
@@ -373,7 +375,7 @@ def _close_by(
     local = rotations.rotate_inverse(pose.object_rotation_w, vertices - pose.object_position_w)
     distance = np.minimum(surface.shape.signed_distance(local), vertices[:, 2])
     reach = np.where(np.isin(dominant, _below(joints)), _CLOSE_BY_LIMB, _CLOSE_BY)
-    return np.flatnonzero(distance < reach)
+    return np.flatnonzero(distance < reach)[::_THIN]
 
 
 def _contact_skin(

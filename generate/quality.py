@@ -57,7 +57,7 @@ class Figure(NamedTuple):
 
 FIGURES: dict[str, Figure] = {
     "contact_ratio": Figure(
-        "contact ratio", "", 2, 1, 0.95,
+        "contact ratio", "", 3, 1, 0.95,
         "share of the pairs of frame and part of the body with a planned contact in which a vertex of the part is "
         "within 2 cm of the object's surface or inside",
     ),

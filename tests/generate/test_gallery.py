@@ -62,7 +62,7 @@ def test_a_row_has_means_the_worst_depth_and_whether_targets_are_met() -> None:
     """(0.97 + 0.91) / 2 = 0.94 misses 0.95; (0.1 + 0.7) / 2 = 0.4 meets 0.5; the deeper of 6 and 13 mm misses 10."""
     cells = read(ROWS)[0].rows[1]
     shown = {text: attrs.get("class") for attrs, text in cells}
-    assert shown["0.94"] == "fail"
+    assert shown["0.940"] == "fail"
     assert shown["0.40"] == "pass"
     assert shown["13.0"] == "fail"
     assert shown["71"] == "pass"

@@ -27,7 +27,13 @@ _JOINT = {
 _TOUCHING = 0.025
 """m from the surface at which a keypoint of a touching part counts as touching."""
 _FREE = ("pelvis", "hip", "knee", "ankle", "foot", "spine1", "spine2", "spine3", "neck", "head")
-_SLIDE_RADIUS, _SLIDE_SECONDS = 0.08, 1.0
+_SLIDE_SECONDS = 1.0
+"""Of one circle."""
+_SLIDE_FRAMES = 3
+"""For which one place stands for a sliding part."""
+_SLIDE_RADII = np.linspace(0.08, 0.0, 9)
+_ON_SURFACE = 0.006
+"""m by which a circle may leave the surface."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +42,14 @@ class Hold:
 
     Attributes:
         joint: that carries the part. position_b: [3] m, rotation_b: [4]. normal_b: [3], outward, of the surface there.
+        radius: m, of the circles in which the part slides, where it does.
     """
 
     joint: int
     position_b: np.ndarray
     rotation_b: np.ndarray
     normal_b: np.ndarray
+    radius: float = float(_SLIDE_RADII[0])
 
 
 def joint_of(part: BodyPart) -> int:
@@ -86,28 +94,48 @@ def anchors(
 
 def _sliding(hold: Hold, since: np.ndarray) -> np.ndarray:
     """Circles on the surface: [N] s -> [N, 3] m in the object's frame."""
-    aside = np.eye(3)[np.abs(hold.normal_b).argmin()]
-    first = rotations.normalize(np.cross(hold.normal_b, aside))
-    angle = 2.0 * np.pi * since / _SLIDE_SECONDS
-    grown = _SLIDE_RADIUS * minimum_jerk(since / _SLIDE_SECONDS)[:, None]
-    around: np.ndarray = np.sin(angle)[:, None] * first + np.cos(angle)[:, None] * np.cross(hold.normal_b, first)
-    return grown * around
+    grown = hold.radius * minimum_jerk(since / _SLIDE_SECONDS)[:, None]
+    return grown * _circle(hold.normal_b, 2.0 * np.pi * since / _SLIDE_SECONDS)
+
+
+def _circle(normal_b: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """[N] rad -> [N, 3] unit vectors across a normal."""
+    first = rotations.normalize(np.cross(normal_b, np.eye(3)[np.abs(normal_b).argmin()]))
+    around: np.ndarray = np.sin(angle)[:, None] * first + np.cos(angle)[:, None] * np.cross(normal_b, first)
+    return around
+
+
+def sliding_radius(shape: Shape, point_b: np.ndarray, normal_b: np.ndarray) -> float:
+    """m, of the largest circle about a point [3] m of the surface, up to 8 cm, that stays on the surface."""
+    around = _circle(normal_b, np.linspace(0.0, 2.0 * np.pi, 16, endpoint=False))
+    places = point_b + _SLIDE_RADII[:, None, None] * around
+    off = np.abs(shape.signed_distance(places.reshape(-1, 3))).reshape(len(_SLIDE_RADII), -1).max(1)
+    fits = np.flatnonzero(off < _ON_SURFACE)
+    return float(_SLIDE_RADII[fits[0]]) if len(fits) else 0.0
 
 
 def contact_graph(
     timeline: Timeline, holds: Mapping[PlannedContact, Hold], shape: Shape, offsets: np.ndarray, frames: int
 ) -> ContactGraph:
-    """Keypoints of the touching parts that lie on the surface while they are held; at least the nearest one."""
+    """Keypoints of the touching parts that lie on the surface while they are held; at least the nearest one.
+
+    Those of a sliding part are on another place every tenth of a second.
+    """
     offset_b = keypoint_offsets(offsets)
     rows: list[tuple[str, np.ndarray, int, int]] = []
     for contact, hold in holds.items():
         some = [i for i, j in enumerate(KEYPOINT_JOINTS) if j in part_joints(contact.body_part) and j == hold.joint]
         some = some or [i for i, j in enumerate(KEYPOINT_JOINTS) if j == hold.joint]
-        points = hold.position_b + rotations.rotate(hold.rotation_b, offset_b[some])
-        surface, distance = shape.signed_closest(points)
-        near = np.flatnonzero(distance < max(_TOUCHING, float(distance.min()) + 1e-6))
+        held = hold.position_b + rotations.rotate(hold.rotation_b, offset_b[some])
         first, last = interval(timeline, contact, frames)
-        rows += [(KEYPOINT_NAMES[some[k]], surface[k], first, last) for k in near]
+        each = _SLIDE_FRAMES if contact.slides else last - first + 1
+        for start in range(first, last + 1, each):
+            end = min(start + each - 1, last)
+            since = np.array([max(0.5 * (start + end) / FPS - timeline.held(contact)[0], 0.0)])
+            points = held + _sliding(hold, since) if contact.slides else held
+            surface, distance = shape.signed_closest(points)
+            near = np.flatnonzero(distance < max(_TOUCHING, float(distance.min()) + 1e-6))
+            rows += [(KEYPOINT_NAMES[some[k]], surface[k], start, end) for k in near]
     if not rows:
         return ContactGraph()
     names, points_b, firsts, lasts = zip(*rows, strict=True)

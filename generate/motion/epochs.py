@@ -9,7 +9,7 @@ import numpy as np
 
 from generate.affordance.contacts import contact_purpose
 from generate.motion.config import GaitConfig, GenerateConfig
-from generate.motion.contacts import Hold, joint_of
+from generate.motion.contacts import Hold, joint_of, sliding_radius
 from generate.motion.stances import Foot, Stance, step_count
 from generate.motion.timeline import Timeline
 from generate.object_path import planar_path, turn_matrix
@@ -150,7 +150,8 @@ def hold(pose: StaticPose, contact: PlannedContact, offsets: np.ndarray, shape: 
     surface, distance = shape.signed_closest(palm)
     normal = (palm - surface) * np.sign(distance)
     length = float(np.linalg.norm(normal))
-    return Hold(joint, position, rotation, normal / length if length > 1e-4 else np.array([0.0, 0.0, 1.0]))
+    normal = normal / length if length > 1e-4 else np.array([0.0, 0.0, 1.0])
+    return Hold(joint, position, rotation, normal, sliding_radius(shape, surface, normal))
 
 
 def _in_object(pose: StaticPose, joint: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

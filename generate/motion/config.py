@@ -43,7 +43,7 @@ class MotionWeights:
         penetration: per m of depth in the object or the floor, as in `PoseWeights`; itself: the same in oneself.
         limits: per rad^2 beyond a joint's range; prior: per nat of negative log density.
         upright: per 1 - cosine between the way that the pelvis faces and the way of the stance.
-        ease: per rad^2 of each joint off the relaxed posture: least effort.
+        ease: per rad^2 of each joint off the relaxed posture: least effort; hang: per m of height of elbows and wrists.
         smooth: per (m/s^2)^2 of the joints' mean squared acceleration; stay: per rad^2 off the draft.
     """
 
@@ -57,6 +57,7 @@ class MotionWeights:
     prior: float = 0.01
     upright: float = 1.0
     ease: float = 0.06
+    hang: float = 0.3
     smooth: float = 0.02
     stay: float = 0.05
 

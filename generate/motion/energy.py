@@ -14,7 +14,7 @@ from generate.pose.energy import level
 from recon.optimizer.distance_field import DistanceField
 from recon.optimizer.losses import penetration_loss
 from sim import rotations
-from sim.skeleton import JOINT_INDEX, SIDES
+from sim.skeleton import JOINT_INDEX, JOINT_NAMES, SIDES
 
 BODY = tuple(JOINT_INDEX[n] for n in (
     "pelvis", "left_hip", "left_knee", "left_ankle", "left_foot", "right_hip", "right_knee", "right_ankle",
@@ -22,6 +22,8 @@ BODY = tuple(JOINT_INDEX[n] for n in (
     "left_wrist", "right_collar", "right_shoulder", "right_elbow", "right_wrist",
 ))  # fmt: skip
 """The joints that move; fingers are given."""
+_EASED = tuple(j for j in BODY[1:] if not JOINT_NAMES[j].endswith(("collar", "shoulder")))
+_ARMS = [JOINT_INDEX[f"{side}_{name}"] for side in SIDES for name in ("elbow", "wrist")]
 ANKLES = [JOINT_INDEX[f"{side}_ankle"] for side in SIDES]
 
 
@@ -94,7 +96,7 @@ class MotionEnergy:
     def __init__(self, subject: Subject, course: Course, config: SpaceTimeConfig) -> None:
         self.subject, self.course, self.config = subject, course, config
         like = subject.body.normals_b
-        self._relaxed = torch.as_tensor(subject.relaxed_b[list(BODY[1:])]).to(like)
+        self._relaxed = torch.as_tensor(subject.relaxed_b[list(_EASED)]).to(like)
 
         def tensor(value: np.ndarray) -> torch.Tensor:
             return torch.as_tensor(value).to(like)
@@ -128,6 +130,7 @@ class MotionEnergy:
             "prior": w.prior * density.energy(rotations_b),
             "upright": w.upright * given["upright"] * (1.0 - (level(facing) * given["forward"]).sum(-1)),
             "ease": w.ease * self._effort(rotations_b),
+            "hang": w.hang * posed.joints_w[:, _ARMS, 2].sum(-1),
             "smooth": w.smooth * self._acceleration(posed),
             "stay": w.stay * turn.square().sum((-2, -1)),
         }
@@ -153,8 +156,11 @@ class MotionEnergy:
         return given["balanced"] * (center[:, :2] - given["center_w"]).square().sum(-1)
 
     def _effort(self, rotations_b: torch.Tensor) -> torch.Tensor:
-        """Sum of the joints' squared turns (twice their half angle's sine) off the relaxed posture, rad^2."""
-        along = (rotations_b[:, list(BODY[1:])] * self._relaxed).sum(-1)
+        """Sum of the joints' squared turns (twice their half angle's sine) off the relaxed posture, rad^2.
+
+        Arms are left to gravity.
+        """
+        along = (rotations_b[:, list(_EASED)] * self._relaxed).sum(-1)
         return 4.0 * (1.0 - along.square()).sum(-1)
 
     def _acceleration(self, posed: PosedBody) -> torch.Tensor:

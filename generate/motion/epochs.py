@@ -15,11 +15,13 @@ from generate.motion.timeline import Timeline
 from generate.object_path import planar_path, turn_matrix
 from generate.plan import BodyPart, InteractionPlan, PlannedContact
 from generate.pose import Given, StaticPose, synthesise_poses
-from generate.pose.fine import refine_pose
+from generate.pose.fine import FinePose, refine_pose
 from sim import rotations, skeleton
 from sim.objects import Shape
 from sim.skeleton import JOINT_INDEX, SIDES
 
+_REFINED, _GOOD = 3, 0.5
+"""Poses that are refined at most, until one has so little wrong with it."""
 _OFF_FLOOR = 0.08
 _LOW = 0.35
 """m over the floor, below which an object is in the way of feet."""
@@ -85,13 +87,25 @@ def _pose(
         phase = max(contact.last for contact in contacts)
     rest = rotations.between(up_b, np.array([0.0, 0.0, 1.0]))
     drawn = replace(config.pose, use_affordance=config.use_affordance)
-    best = synthesise_poses(
+    found = synthesise_poses(
         plan, phase, shape, offsets, drawn, seed=seed, samples=config.samples, rotation_w=rest, given=given
-    )[0]
+    )
     if not config.use_fine:
-        return best, None
-    fine = refine_pose(best, plan, phase, shape, offsets, config.fine, drawn)
-    return fine.pose, fine.closure if fine.counts else None
+        return found[0], None
+    refined: list[FinePose] = []
+    for pose in found[:_REFINED]:
+        refined.append(refine_pose(pose, plan, phase, shape, offsets, config.fine, drawn))
+        if _fault(refined[-1]) < _GOOD:
+            break
+    best = min(refined, key=_fault)
+    return best.pose, best.closure if best.counts else None
+
+
+def _fault(fine: FinePose) -> float:
+    """What is wrong with a refined pose: gaps and depth beyond 5 mm in cm, and what lacks to force closure."""
+    quality = fine.quality_after
+    deep = max(0.0, quality.depth - 0.005)
+    return 100.0 * (sum(quality.gaps.values()) + deep) + fine.closure[1] * fine.counts
 
 
 def _places(

@@ -50,12 +50,16 @@ class Posture:
 
 
 def idle_arms(posture: Posture, free: Posture, busy: set[str]) -> Posture:
-    """With arms that touch nothing (sides not in `busy`) as in the relaxed posture."""
+    """With arms that touch nothing (sides not in `busy`) hanging as in the relaxed posture, however the trunk bends."""
     local = posture.rotations_b.copy()
+    no_bones = np.zeros((skeleton.NUM_JOINTS, 3))
+    turned, at_ease = (skeleton.forward_kinematics(p.rotations_b, p.root, no_bones)[1] for p in (posture, free))
     for side in set(SIDES) - busy:
-        first = JOINT_INDEX[f"{side}_collar"]
-        arm = list(range(first, JOINT_INDEX[f"{side}_wrist"] + 16))
+        collar, shoulder = JOINT_INDEX[f"{side}_collar"], JOINT_INDEX[f"{side}_shoulder"]
+        arm = list(range(collar, JOINT_INDEX[f"{side}_wrist"] + 16))
         local[arm] = free.rotations_b[arm]
+        above = rotations.multiply(turned[JOINT_INDEX["spine3"]], free.rotations_b[collar])
+        local[shoulder] = rotations.multiply(rotations.inverse(above), at_ease[shoulder])
     return Posture(local, posture.root)
 
 

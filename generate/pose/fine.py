@@ -1,35 +1,32 @@
 """The fine stage: hands and arms of one pose, so that what holds the object holds it firmly.
 
 InteractAnything's finer optimisation over the pose of body and hands: force closure (`generate.pose.closure`), skin on
-the surface, nothing inside the object. Feet, trunk and place stay as the coarse stage left them.
+the surface, nothing inside the object. Standing feet stay as the coarse stage left them, trunk and legs give a little.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
 from generate.affordance.contacts import contact_purpose
-from generate.affordance.surface import SurfacePoints
 from generate.plan import InteractionPlan, PlannedContact
 from generate.pose.body import skin_of
 from generate.pose.closure import Support
 from generate.pose.config import FineConfig, PoseConfig
 from generate.pose.density import PoseDensity
-from generate.pose.grasp import Grasp, Nearest
+from generate.pose.grasp import Grasp
 from generate.pose.measure import PoseQuality, measure_pose
+from generate.pose.nearest import Nearest, PlacedSurface
 from generate.pose.synthesis import StaticPose
 from generate.pose.targets import contacts_of
 from sim import rotations
-from sim.geometry import Geometry
 from sim.objects import Shape
 
-_SAMPLES, _LOOK = 20_000, 4
+_LOOK = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +58,9 @@ def refine_pose(
 ) -> FinePose:
     """Bring the limbs that touch and their fingers to a firm hold; deterministic.
 
+    Hands that grasp close their fingers on what is there, hands that push or rest lie flat. Only one pose is moved: the
+    object stays where it is.
+
     Args:
         pose: of the coarse stage, for the same plan, phase, shape and bones [52, 3] m.
 
@@ -73,9 +73,9 @@ def refine_pose(
     support, counts = support_of(plan, contacts)
     grasped = {contact.body_part: contact.grasped for contact in contacts}
     skin = skin_of(offsets, pose_config.skin, "full")
-    surface, tree = _dense(shape.geometry)
+    surface = PlacedSurface.of(shape.geometry, pose.object_position_w, pose.object_rotation_w)
     density = PoseDensity.of(offsets, torch.zeros((), dtype=torch.float64))
-    grasp = Grasp.of(pose, grasped, support, counts, skin, surface, tree, density, config)
+    grasp = Grasp.of(pose, grasped, support, counts, skin, surface, density, config)
     local, root, terms = descend(grasp)
     refined = replace(
         pose, joint_rotations_b=rotations.normalize(local.numpy()), root_position_w=root.numpy(),
@@ -151,10 +151,3 @@ def weighted(grasp: Grasp, terms: Mapping[str, torch.Tensor]) -> dict[str, torch
     if not grasp.counts:
         found["closure"] = 0.0 * found["closure"]
     return {**found, "total": torch.stack(list(found.values())).sum()}
-
-
-@functools.lru_cache(maxsize=4)
-def _dense(geometry: Geometry) -> tuple[SurfacePoints, cKDTree]:
-    """Points on the surface, where normals are looked up."""
-    surface = SurfacePoints.of(Shape.of(geometry), count=_SAMPLES)
-    return surface, cKDTree(surface.points_b)

@@ -96,7 +96,7 @@ def test_the_contact_falls_as_the_hand_comes_near(energy: PoseEnergy) -> None:
     gap = energy.targets.centers[:, 0] - palm
     costs = [float(energy.touch(energy.body.pose(pose, root + s * gap), 0)["inter"][0]) for s in (0.0, 0.5, 0.9)]
     assert costs[0] > costs[1] > costs[2]
-    assert costs[0] == pytest.approx(2.0 * float(gap[0].square().sum()), rel=0.1)
+    assert costs[0] == pytest.approx(2.0 * float(gap[0].square().sum()), rel=0.15)  # less the patch's and palm's size
 
 
 def test_palms_that_face_the_surface_have_opposite_normals(energy: PoseEnergy) -> None:

@@ -11,7 +11,7 @@ import torch
 from generate.plan import InteractionPlan, Phase, PlannedContact
 from generate.pose import FineConfig, FineWeights, PoseConfig, StaticPose, refine_pose, synthesise_poses
 from generate.pose.fine import support_of
-from generate.pose.grasp import Nearest
+from generate.pose.nearest import Nearest
 from sim import rotations, skeleton
 from sim.errors import PlanError
 from sim.geometry import Primitive

@@ -128,6 +128,6 @@ def test_a_sentence_that_is_no_clip_is_one_line(
 def test_the_demo_may_begin_with_a_sentence(
     calls: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["demo", "--sentence", "a person pushes the box", "-o", str(tmp_path / "run")]) == 0
-    assert calls[0] == "train True 8 0"
-    assert "assumed: its mass" in capsys.readouterr().out
+    assert main(["demo", "--sentence", "a person walks to the box", "-o", str(tmp_path / "run")]) == 0
+    assert calls == ["train False 8 0", "evaluate", "report", "film"]
+    assert "assumed: its mass, 4 kg" in capsys.readouterr().out

@@ -95,7 +95,7 @@ class Ledger:
     def carried_m(self) -> float:
         """Height of the underside at which it is carried."""
         if self.hangs:
-            return max(0.1, 0.8 - self.size_m[2])
+            return max(0.1, 0.92 - self.size_m[2])
         return (
             0.95 if self.longest_m < 0.35 else 0.75 if self.longest_m < 0.7 else 0.35 if self.size_m[2] < 1.2 else 0.15
         )

@@ -67,15 +67,9 @@ def refine_pose(
     Raises:
         PlanError: no such phase, or nothing that touches in it. MissingDependencyError: no `anny`, where wanted.
     """
-    config = FineConfig() if config is None else config
     pose_config = PoseConfig() if pose_config is None else pose_config
-    contacts = contacts_of(plan, phase)
-    support, counts = support_of(plan, contacts)
-    grasped = {contact.body_part: contact.grasped for contact in contacts}
+    grasp = grasp_of(pose, plan, phase, shape, offsets, config, pose_config)
     skin = skin_of(offsets, pose_config.skin, "full")
-    surface = PlacedSurface.of(shape.geometry, pose.object_position_w, pose.object_rotation_w)
-    density = PoseDensity.of(offsets, torch.zeros((), dtype=torch.float64))
-    grasp = Grasp.of(pose, grasped, support, counts, skin, surface, density, config)
     local, root, terms = descend(grasp)
     refined = replace(
         pose, joint_rotations_b=rotations.normalize(local.numpy()), root_position_w=root.numpy(),
@@ -83,8 +77,38 @@ def refine_pose(
     )  # fmt: skip
     closure = tuple(grasp.residual(*where) for where in ((grasp.start, grasp.root), (local, root)))
     return FinePose(
-        refined, (closure[0], closure[1]), counts,
+        refined, (closure[0], closure[1]), grasp.counts,
         measure_pose(pose, shape, skin), measure_pose(refined, shape, skin),
+    )  # fmt: skip
+
+
+def measure_closure(
+    pose: StaticPose, plan: InteractionPlan, phase: int, shape: Shape, offsets: np.ndarray,
+    config: FineConfig | None = None, pose_config: PoseConfig | None = None,
+) -> tuple[float, bool]:  # fmt: skip
+    """Residual of force closure of a pose as it is, and whether its contacts count; to choose among coarse poses.
+
+    Raises:
+        PlanError: no such phase, or nothing that touches in it. MissingDependencyError: no `anny`, where wanted.
+    """
+    grasp = grasp_of(pose, plan, phase, shape, offsets, config, pose_config)
+    return grasp.residual(grasp.start, grasp.root), grasp.counts
+
+
+def grasp_of(
+    pose: StaticPose, plan: InteractionPlan, phase: int, shape: Shape, offsets: np.ndarray,
+    config: FineConfig | None = None, pose_config: PoseConfig | None = None,
+) -> Grasp:  # fmt: skip
+    """What the fine stage moves, for a pose of the coarse one."""
+    pose_config = PoseConfig() if pose_config is None else pose_config
+    contacts = contacts_of(plan, phase)
+    support, counts = support_of(plan, contacts)
+    return Grasp.of(
+        pose, {contact.body_part: contact.grasped for contact in contacts}, support, counts,
+        skin_of(offsets, pose_config.skin, "full"),
+        PlacedSurface.of(shape.geometry, pose.object_position_w, pose.object_rotation_w),
+        PoseDensity.of(offsets, torch.zeros((), dtype=torch.float64)),
+        FineConfig() if config is None else config,
     )  # fmt: skip
 
 

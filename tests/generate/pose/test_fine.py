@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from generate.plan import InteractionPlan, Phase, PlannedContact
-from generate.pose import FineConfig, FineWeights, PoseConfig, StaticPose, refine_pose, synthesise_poses
+from generate.pose import (
+    FineConfig,
+    FineWeights,
+    PoseConfig,
+    StaticPose,
+    measure_closure,
+    refine_pose,
+    synthesise_poses,
+)
 from generate.pose.fine import support_of
 from generate.pose.nearest import Nearest
 from sim import rotations, skeleton
@@ -56,6 +64,7 @@ def test_the_same_comes_out_again_and_turns_with_the_world(coarse: StaticPose) -
     first, again = (refine_pose(coarse, LIFT, 0, BOX, OFFSETS, QUICK, COARSE) for _ in range(2))
     assert np.array_equal(first.pose.joint_rotations_b, again.pose.joint_rotations_b)
     assert first.closure == again.closure
+    assert measure_closure(coarse, LIFT, 0, BOX, OFFSETS, QUICK, COARSE) == (first.closure[0], True)
     turn, shift = rotations.from_rotvec(np.array([0.0, 0.0, 1.1])), np.array([1.0, -2.0, 0.0])
     pose = np.array(coarse.joint_rotations_b)
     pose[0] = rotations.multiply(turn, pose[0])

@@ -145,10 +145,10 @@ def _low_enough(
     apart = ((root[:, None] + to_hip - ankles)[..., :2] ** 2).sum(-1)
     allowed = ankles[..., 2] + np.sqrt(np.maximum(reach**2 - apart, 0.01)) - to_hip[..., 2]
     allowed = np.where(standing > 0.5, allowed, np.inf)
-    height = np.minimum(root[:, 2], allowed.min(-1))
-    lowest = ndimage.minimum_filter1d(height, 5, mode="nearest")
-    smoothed: np.ndarray = ndimage.gaussian_filter1d(lowest, 2.0, mode="nearest")
-    return smoothed
+    too_high = np.maximum(root[:, 2] - allowed.min(-1), 0.0)
+    lowered = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(too_high, 5, mode="nearest"), 2.0, mode="nearest")
+    height: np.ndarray = root[:, 2] - lowered
+    return height
 
 
 def _legs_blended(local: np.ndarray, legs: np.ndarray, standing: np.ndarray) -> np.ndarray:

@@ -158,7 +158,7 @@ class MotionEnergy:
     def _effort(self, rotations_b: torch.Tensor) -> torch.Tensor:
         """Sum of the joints' squared turns (twice their half angle's sine) off the relaxed posture, rad^2.
 
-        Arms are left to gravity.
+        Shoulders are left to gravity.
         """
         along = (rotations_b[:, list(_EASED)] * self._relaxed).sum(-1)
         return 4.0 * (1.0 - along.square()).sum(-1)

@@ -155,6 +155,18 @@ def test_facing_is_level_and_effort_counts_half_angles(subject: Subject, course:
     assert knee["ease"][0] == pytest.approx(4.0 * 0.25), "4 sin^2 of 30 degrees"
 
 
+def test_shoulders_are_left_to_gravity(subject: Subject, course: Courses, free: Posture) -> None:
+    """An arm that is raised costs no effort but height: as many m as its elbow and wrist have gone up."""
+    up = turned(free, left_shoulder=(0.9, 0.0, 0.0))
+    joints = [skeleton.forward_kinematics(q, free.root[None], default_offsets())[0][0] for q in (turned(free), up)]
+    arm = [JOINT_INDEX["left_elbow"], JOINT_INDEX["left_wrist"]]
+    risen = float((joints[1] - joints[0])[arm, 2].sum())
+    assert risen > 0.1
+    before, after = (terms(subject, course(), q, free.root[None]) for q in (turned(free), up))
+    assert (after["hang"] - before["hang"])[0] == pytest.approx(risen)
+    assert after["ease"][0] == pytest.approx(0.0, abs=1e-12)
+
+
 def test_corrections_turn_the_body_and_leave_the_fingers(subject: Subject, course: Courses, free: Posture) -> None:
     turn = np.random.default_rng(2).normal(size=(1, 22, 3))
     local = apply(free.rotations_b[None], turn)

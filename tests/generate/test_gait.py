@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from generate.gait import GRAVITY, LEFT, RIGHT, Step, balance, bump, minimum_jerk, track_feet
+from generate.gait import GRAVITY, LEFT, RIGHT, Step, balance, bump, cruise, minimum_jerk, track_feet
 
 TIMES = np.arange(91) / 30.0
 STEPS = (Step(RIGHT, 0.6, 1.0, (0.52, -0.1)), Step(LEFT, 1.3, 1.7, (0.52, 0.1)))
@@ -52,3 +52,27 @@ def test_the_centre_of_mass_keeps_the_zero_moment_point_on_the_feet() -> None:
 def test_standing_still_is_balanced_over_the_feet() -> None:
     pressure = np.tile([0.3, -0.1], (40, 1))
     np.testing.assert_allclose(balance(pressure, 0.95, 30.0), pressure, atol=1e-9)
+
+
+@pytest.mark.parametrize(("seconds", "ramp_seconds"), [(3.0, 0.6), (2.0, 1.0), (0.5, 0.6)])
+def test_cruise_is_the_integral_of_its_speed(seconds: float, ramp_seconds: float) -> None:
+    """Speed rises as minimum jerk, stays, falls; ramps that do not fit are half of the time each."""
+    times = np.linspace(-0.5, seconds + 0.5, 20_001)
+    rise = min(ramp_seconds, 0.5 * seconds)
+    speed = minimum_jerk(times / rise) * minimum_jerk((seconds - times) / rise)
+    way = np.concatenate(([0.0], np.cumsum(0.5 * (speed[1:] + speed[:-1]) * np.diff(times))))
+    np.testing.assert_allclose(cruise(times, seconds, ramp_seconds), way / way[-1], atol=1e-6)
+
+
+def test_cruise_by_hand() -> None:
+    """Three seconds with ramps of 0.6 s: 2.4 s at full speed, so a share of 1 / 2.4 a second in between."""
+    found = cruise(np.array([-1.0, 0.0, 0.6, 1.0, 1.5, 2.0, 3.0, 4.0]), 3.0, 0.6)
+    np.testing.assert_allclose(found, [0, 0, 0.3 / 2.4, 0.7 / 2.4, 0.5, 1.7 / 2.4, 1, 1], atol=1e-12)
+
+
+def test_longer_strides_raise_the_heel_more() -> None:
+    rises = []
+    for stride in (0.0, 0.3, 0.6, 1.2):
+        step = (Step(RIGHT, 0.6, 1.0, (0.12 + stride, -0.1)),)
+        rises.append(track_feet(TIMES, BALLS, AHEAD, 0.12, step, lift=0.05, heel_rise=0.3).pitch.max())
+    np.testing.assert_allclose(rises, [0.0, 0.15, 0.3, 0.3], rtol=0.02)

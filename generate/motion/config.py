@@ -30,6 +30,11 @@ class GaitConfig:
     rise_seconds: float = 2.0
     walk_up: float = 1.0
 
+    def __post_init__(self) -> None:
+        for name in ("step_length", "step_turn", "step_seconds"):
+            if not getattr(self, name) > 0.0:
+                raise PlanError(f"gait: {name} is {getattr(self, name)}, expected more than 0")
+
 
 @dataclass(frozen=True)
 class MotionWeights:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from generate.gait import LEFT, RIGHT, Step
+from generate.gait import LEFT, RIGHT, Step, cruise
 from generate.motion.config import GaitConfig
+from generate.motion.timeline import RAMP_SECONDS
 from generate.object_path import along_arc, turn_matrix
 
 _SWING = (0.12, 0.88)
@@ -21,11 +23,13 @@ _SAME = (0.02, 0.05)
 
 @dataclass(frozen=True)
 class Stance:
-    """Both feet side by side: x, y in m of the middle between them, and the way that they point, rad."""
+    """Both feet side by side: x, y in m of the middle between them, the way that they point, rad, and the height z of
+    what they stand on, m."""
 
     x: float
     y: float
     yaw: float
+    z: float = 0.0
 
     @property
     def position(self) -> np.ndarray:
@@ -40,12 +44,16 @@ class Stance:
     def ahead(self, forward: float, leftward: float = 0.0, turn: float = 0.0) -> Stance:
         """The stance so many m ahead and to the left, turned by rad."""
         x, y = self.position + turn_matrix(np.array(self.yaw)) @ [forward, leftward]
-        return Stance(float(x), float(y), self.yaw + turn)
+        return Stance(float(x), float(y), self.yaw + turn, self.z)
 
     def same_as(self, other: Stance) -> bool:
         """Whether no step leads from one to the other."""
         apart = float(np.linalg.norm(self.position - other.position))
-        return apart < _SAME[0] and abs(self.yaw - other.yaw) < _SAME[1]
+        return apart < _SAME[0] and abs(self.yaw - other.yaw) < _SAME[1] and not self.climbs_to(other)
+
+    def climbs_to(self, other: Stance) -> bool:
+        """Whether the way to another leads up or down."""
+        return abs(self.z - other.z) > _SAME[0]
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def balls(stance: Stance, config: GaitConfig, foot: Foot) -> np.ndarray:
     rows = []
     for side in (1.0, -1.0):
         toes = stance.ahead(0.0, 0.5 * side * config.stance_width, side * config.toe_out)
-        rows.append([*toes.ahead(0.5 * foot.length).position, foot.ball_height])
+        rows.append([*toes.ahead(0.5 * foot.length).position, stance.z + foot.ball_height])
     return np.array(rows)
 
 
@@ -79,9 +87,11 @@ def between(start: Stance, end: Stance, share: np.ndarray) -> np.ndarray:
 
 
 def step_count(start: Stance, end: Stance, config: GaitConfig) -> int:
-    """How many steps lead from one to the other; the last one closes the feet."""
+    """How many steps lead from one to the other; the last one closes the feet, and up or down lead two."""
     if start.same_as(end):
         return 0
+    if start.climbs_to(end):
+        return 2
     path = between(start, end, np.linspace(0.0, 1.0, 9))
     metres = float(np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum())
     turn = abs(end.yaw - start.yaw)
@@ -97,34 +107,47 @@ def _sideways(start: Stance, end: Stance) -> bool:
 
 def needed_seconds(stances: list[Stance], config: GaitConfig) -> np.ndarray:
     """[P] s that each phase has to last for its steps, given the P + 1 stances at the phases' bounds."""
-    counts = [step_count(a, b, config) for a, b in pairwise(stances)]
+    counts = [step_count(a, b, config) * (1.0 + a.climbs_to(b)) for a, b in pairwise(stances)]
     return np.array(counts) * config.step_seconds
 
 
-def footsteps(stances: list[Stance], bounds: np.ndarray, config: GaitConfig, foot: Foot) -> list[Step]:
-    """Steps from stance to stance; each pair of them has the time of its phase."""
+def footsteps(
+    stances: list[Stance], bounds: np.ndarray, config: GaitConfig, foot: Foot, trailing: Sequence[bool] = ()
+) -> list[Step]:
+    """Steps from stance to stance; each pair of them has the time of its phase.
+
+    Args:
+        trailing: for each phase, whether feet come down no farther ahead than what is pushed has gone by then; the last
+            foot but one stays behind, as in a lunge.
+    """
     steps: list[Step] = []
-    for start, end, begin, finish in zip(stances, stances[1:], bounds, bounds[1:], strict=False):
+    for p, (start, end) in enumerate(pairwise(stances)):
+        begin, finish = bounds[p : p + 2]
         count = step_count(start, end, config)
         if not count:
             continue
         each = (finish - begin) / count
         way = turn_matrix(np.array(-start.yaw)) @ (end.position - start.position)
         to_left = way[1] + 0.3 * (end.yaw - start.yaw) > 0.02
-        shares = (
-            np.arange(2, count + 2) // 2 / (count // 2)
-            if _sideways(start, end)
-            else np.arange(1, count + 1) / (count - 1)
-        )
+        shares = _shares(start, end, count, finish - begin if any(trailing[p : p + 1]) else None)
         path = between(start, end, np.minimum(shares, 1.0))
         for k, row in enumerate(path):
             which = (LEFT if to_left else RIGHT) if k % 2 == 0 else (RIGHT if to_left else LEFT)
             there = Stance(*(float(v) for v in row))
             x, y, _ = balls(there, config, foot)[which]
             since = begin + k * each
-            steps.append(
-                Step(
-                    which, since + _SWING[0] * each, since + _SWING[1] * each, (x, y), float(toes(there, config)[which])
-                )
-            )
+            lifted, down = since + _SWING[0] * each, since + _SWING[1] * each
+            steps.append(Step(which, lifted, down, (x, y), float(toes(there, config)[which]), end.z - start.z))
     return steps
+
+
+def _shares(start: Stance, end: Stance, count: int, trailing: float | None) -> np.ndarray:
+    """[count], how much of the way lies behind each foot that comes down; `trailing`: s of a phase that pushes."""
+    if trailing is not None:
+        landing = (np.arange(count) + _SWING[1]) / count * trailing
+        return np.append(cruise(landing, trailing, RAMP_SECONDS)[:-1], 1.0)
+    if start.climbs_to(end):
+        return np.ones(count)
+    if _sideways(start, end):
+        return np.arange(2, count + 2) // 2 / (count // 2)
+    return np.arange(1, count + 1) / (count - 1)

@@ -174,11 +174,19 @@ class _Synthesis:
         count = len(self.timeline.times)
         self.times = np.arange(-(-(count - 1) // stride) * stride + 1) / FPS
         self.position_w, self.rotation_w = self._object(self.times)
-        steps = footsteps(self.stances, self.timeline.bounds, config, self.foot)
+        pushed = [self._pushes(p) for p in range(len(self.plan.phases))]
+        steps = footsteps(self.stances, self.timeline.bounds, config, self.foot, pushed)
         self.feet = track_feet(
             self.times, balls(self.stances[0], config, self.foot), toes(self.stances[0], config), self.foot.length,
             steps, lift=config.lift, heel_rise=config.heel_rise,
         )  # fmt: skip
+
+    def _pushes(self, phase: int) -> bool:
+        """Whether the object goes ahead of the person along the floor."""
+        start, end = self.stances[phase : phase + 2]
+        ahead = float((end.position - start.position) @ start.forward)
+        raised = self.plan.height_m + sum(step.upward for step in self.plan.phases[: phase + 1])
+        return ahead > 0.05 and raised < 0.05 and self.plan.phases[phase].moves
 
     def _object(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return object_path(

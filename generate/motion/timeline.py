@@ -11,7 +11,8 @@ from generate.gait import cruise
 from generate.plan import InteractionPlan, PlannedContact
 
 FPS = 30.0
-_RAMP_SECONDS = 0.6
+RAMP_SECONDS = 0.6
+"""In which what moves gets up to speed, and comes to rest again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class Timeline:
         for start, seconds, phase in zip(self.bounds, self.seconds, self.plan.phases, strict=False):
             since = times - start
             columns.append(
-                np.clip(since / seconds, 0.0, 1.0) if phase.ballistic else cruise(since, seconds, _RAMP_SECONDS)
+                np.clip(since / seconds, 0.0, 1.0) if phase.ballistic else cruise(since, seconds, RAMP_SECONDS)
             )
         return np.stack(columns, 1)
 

@@ -14,6 +14,8 @@ _HEEL_RISE_TIME = 0.18
 _SHIFT_TIME = 0.5
 """s, in which the weight goes from one foot onto both."""
 _JERK_WEIGHT = 2e-3
+_STAGGER = 0.4
+"""Share of a step up in which its foot only rises."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Step:
     Attributes:
         foot: LEFT or RIGHT. start, end: s, between which it is off the floor.
         ball_w: x, y in m, where its ball (the toe joint) comes down; yaw: rad, the way that its toes point.
+        rise: m, by how much higher it comes down than it stood: up first and then ahead, or ahead first and then down.
     """
 
     foot: int
@@ -30,6 +33,7 @@ class Step:
     end: float
     ball_w: tuple[float, float]
     yaw: float = 0.0
+    rise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,14 +106,23 @@ def track_feet(
         stride = np.subtract(step.ball_w, track[-1, step.foot, :2])
         ahead = float(stride @ [np.cos(step.yaw), np.sin(step.yaw)])
         s = (times - step.start) / (step.end - step.start)
-        track[:, step.foot, :2] += stride * minimum_jerk(s)[:, None]
-        track[:, step.foot, 2] += lift * bump(s)
+        there, up = _staggered(s, step.rise)
+        track[:, step.foot, :2] += stride * there[:, None]
+        track[:, step.foot, 2] += lift * bump(s) + step.rise * up
         turned[:, step.foot] += (step.yaw - turned[-1, step.foot]) * minimum_jerk(s)
         rise_start = step.start - _HEEL_RISE_TIME
         rise = bump((times - rise_start) / (step.end - rise_start))
         pitch[:, step.foot] += heel_rise * min(max(ahead, 0.0) / 0.6, 1.0) * rise
         planted[(s > 0) & (s < 1), step.foot] = False
     return FeetTracks(track, turned, pitch, planted, _pressure(times, track, turned, ankle_to_ball, steps))
+
+
+def _staggered(s: np.ndarray, rise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Shares 0..1 of the way ahead and of the rise, over s in [0, 1], in turn where a foot goes up or down."""
+    first, then = minimum_jerk(s / (1.0 - _STAGGER)), minimum_jerk((s - _STAGGER) / (1.0 - _STAGGER))
+    if not rise:
+        return minimum_jerk(s), minimum_jerk(s)
+    return (then, first) if rise > 0.0 else (first, then)
 
 
 def _pressure(

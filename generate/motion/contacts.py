@@ -42,7 +42,7 @@ class Hold:
 
     Attributes:
         joint: that carries the part. position_b: [3] m, rotation_b: [4]. normal_b: [3], outward, of the surface there.
-        radius: m, of the circles in which the part slides, where it does.
+        radius: m, of the circles in which the part slides, where it does. walked: footsteps bring the part there.
     """
 
     joint: int
@@ -50,6 +50,7 @@ class Hold:
     rotation_b: np.ndarray
     normal_b: np.ndarray
     radius: float = float(_SLIDE_RADII[0])
+    walked: bool = False
 
 
 def joint_of(part: BodyPart) -> int:
@@ -73,6 +74,8 @@ def anchors(
     """
     found = []
     for contact, hold in holds.items():
+        if hold.walked:
+            continue
         begin, end = timeline.held(contact)
         outside = np.maximum(np.maximum(begin - times, times - end), 0.0) / config.stand_off_seconds
         weight = 1.0 - minimum_jerk(outside)

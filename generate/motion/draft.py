@@ -65,6 +65,7 @@ def draft(
     local[:, 0] = rotations.multiply(yaw, local[:, 0])
     root = rotations.rotate(yaw, place)
     root[:, :2] += path[:, :2]
+    root[:, 2] += stances[0].z + timeline.progress(times) @ np.diff([stance.z for stance in stances])
     _swing_arms(local, feet, path[:, 2])
     center = balance(feet.pressure_w + load.lean, _CENTER_HEIGHT * height_m, FPS)
     posed = local

@@ -10,7 +10,7 @@ import numpy as np
 from generate.affordance.contacts import contact_purpose
 from generate.motion.config import GaitConfig, GenerateConfig
 from generate.motion.contacts import Hold, joint_of, sliding_radius
-from generate.motion.stances import Foot, Stance, step_count
+from generate.motion.stances import Foot, Stance, balls, step_count, toes
 from generate.motion.timeline import Timeline
 from generate.object_path import planar_path, turn_matrix
 from generate.plan import BodyPart, InteractionPlan, PlannedContact
@@ -27,6 +27,12 @@ _LOW = 0.35
 """m over the floor, below which an object is in the way of feet."""
 _TOES = 0.08
 """m of toes before the ball of the foot."""
+_CLEAR = 0.03
+"""m between toes or heels and what the person steps up onto, or off."""
+_STRIDE = 0.6
+"""m of a step up."""
+_DOWN = 2e-3
+"""m from height to height at which a surface is looked for."""
 _CARRIES_ALONG = (0.2, 0.45)
 """m and rad by which an object goes in a phase before the person walks with it."""
 
@@ -40,6 +46,7 @@ class Epoch:
         closure: force-closure residual before and after the fine stage; None where contacts cannot have it.
         stance: of the person then. standing: whether left and right foot are on the floor.
         carried: the object bears the person.
+        floor: who stands on the object steps up from the first of these stances, and down onto the second.
     """
 
     bound: int
@@ -49,6 +56,12 @@ class Epoch:
     stance: Stance
     standing: tuple[bool, bool]
     carried: bool
+    floor: tuple[Stance, Stance] | None = None
+
+    @property
+    def before(self) -> Stance:
+        """Where the person stands before."""
+        return self.floor[0] if self.floor and self.bound else self.stance
 
 
 def find_epochs(
@@ -74,7 +87,11 @@ def find_epochs(
             poses |= {contact: pose for contact in contacts if contact not in poses}
             found.append(_epoch(plan, bound, contacts, pose, closure, shape, offsets, foot))
         before = frozenset(contacts)
-    return found, {contact: hold(pose, contact, offsets, shape) for contact, pose in poses.items()}
+    holds = {contact: hold(pose, contact, offsets, shape) for contact, pose in poses.items()}
+    for epoch in found:
+        if epoch.floor is not None:
+            holds |= _stood(epoch, holds, offsets, foot, config.gait)
+    return found, holds
 
 
 def _pose(
@@ -137,6 +154,9 @@ def _epoch(
     down = [i for i in range(2) if standing[i]] or [0, 1]
     middle = feet[down].mean((0, 1))[:2]
     stance = Stance(float(middle[0]), float(middle[1]), float(np.arctan2(np.sin(yaw), np.cos(yaw))))
+    if _stands_on(plan, contacts):
+        stance, floor = _stepping(stance, pose, shape, foot)
+        return Epoch(bound, contacts, pose, closure, stance, (True, True), False, floor)
     if {"left_hand", "right_hand"} <= named:
         hands = joints[[JOINT_INDEX[f"{side}_wrist"] for side in SIDES], :2].mean(0)
         stance = stance.ahead(0.0, float(turn_matrix(np.array(-yaw))[1] @ (hands - middle)))
@@ -144,6 +164,50 @@ def _epoch(
     if not carried and all(standing):
         stance = stance.ahead(-_too_near(stance, pose, shape, foot))
     return Epoch(bound, contacts, pose, closure, stance, (standing[0], standing[1]), carried)
+
+
+def _stands_on(plan: InteractionPlan, contacts: tuple[PlannedContact, ...]) -> bool:
+    """Whether both feet, and nothing else that bears the person, are on top of what stays where it is."""
+    feet = [c for c in contacts if c.body_part.endswith("foot") and contact_purpose(plan, c) == "tread"]
+    settled = any(contact_purpose(plan, contact) == "settle" for contact in contacts)
+    moves = any(plan.phases[p].moves for c in feet for p in range(c.first, c.last + 1))
+    return len(feet) == 2 and not settled and not moves
+
+
+def _stepping(stance: Stance, pose: StaticPose, shape: Shape, foot: Foot) -> tuple[Stance, tuple[Stance, Stance]]:
+    """The stance on the object, a step from its edge, and those on the floor before and after."""
+    before = stance.ahead(-_too_near(stance, pose, shape, foot) - _CLEAR)
+    on = before.ahead(min(_STRIDE, float((stance.position - before.position) @ stance.forward)))
+    back = on.ahead(0.0, 0.0, np.pi)
+    after = back.ahead(-_too_near(back, pose, shape, foot) - _CLEAR).ahead(0.0, 0.0, -np.pi)
+    far = float((after.position - on.position) @ on.forward) > _STRIDE
+    return replace(on, z=_height_under(on, pose, shape)), (before, before if far else after)
+
+
+def _height_under(stance: Stance, pose: StaticPose, shape: Shape) -> float:
+    """m over the floor of the highest surface under the middle of a stance; 0 beside the object."""
+    corners = pose.object_position_w + rotations.rotate(pose.object_rotation_w, shape.hull_corners)
+    heights = np.arange(float(corners[:, 2].max()), 0.0, -_DOWN)
+    line = np.column_stack((np.tile(stance.position, (len(heights), 1)), heights))
+    inside = shape.signed_distance(rotations.rotate_inverse(pose.object_rotation_w, line - pose.object_position_w)) <= 0
+    return float(heights[inside.argmax()]) if inside.any() else 0.0
+
+
+def _stood(
+    epoch: Epoch, holds: Mapping[PlannedContact, Hold], offsets: np.ndarray, foot: Foot, config: GaitConfig
+) -> dict[PlannedContact, Hold]:
+    """Feet that stand on the object are where footsteps bring them."""
+    pose, found = epoch.pose, {}
+    feet = rotations.from_rotvec(toes(epoch.stance, config)[:, None] * np.array([0.0, 0.0, 1.0]))
+    to_ball = offsets[[JOINT_INDEX[f"{side}_foot"] for side in SIDES]]
+    ankles = balls(epoch.stance, config, foot) - rotations.rotate(feet, to_ball)
+    for contact in epoch.contacts:
+        if contact.body_part.endswith("foot"):
+            i = SIDES.index(contact.body_part.partition("_")[0])
+            position = rotations.rotate_inverse(pose.object_rotation_w, ankles[i] - pose.object_position_w)
+            rotation = rotations.multiply(rotations.inverse(pose.object_rotation_w), feet[i])
+            found[contact] = replace(holds[contact], position_b=position, rotation_b=rotation, walked=True)
+    return found
 
 
 def _too_near(stance: Stance, pose: StaticPose, shape: Shape, foot: Foot) -> float:
@@ -204,7 +268,7 @@ def plan_stances(timeline: Timeline, epochs: list[Epoch], approached: Stance, co
         approached: where they would stand if nothing were touched.
     """
     phases = timeline.plan.phases
-    first = epochs[0].stance if epochs else approached
+    first = epochs[0].before if epochs else approached
     begins = {epoch.bound: epoch.stance for epoch in epochs}
     facing = epochs[0].pose.facing_w[:2] if epochs else first.forward
     progress = (np.arange(len(phases))[None] < np.arange(len(phases) + 1)[:, None]).astype(float)
@@ -213,12 +277,16 @@ def plan_stances(timeline: Timeline, epochs: list[Epoch], approached: Stance, co
     stance = walk_up(first, timeline.plan.faces_away, config) if walks else first
     stances = [stance]
     for p, phase in enumerate(phases):
-        upcoming = next((e.stance for e in epochs if e.bound > p), approached if not epochs else stance)
+        upcoming = next((e.before for e in epochs if e.bound > p), stance if epochs else approached)
+        floor = next((e.floor for e in reversed(epochs) if e.bound <= p), None)
+        if floor and stance.z and not _on_top(timeline, p + 1):
+            stances.append(stance := floor[1])
+            continue
         if phase.kind == "approach":
             stance = upcoming
         elif phase.kind == "retreat":
             stance = walk_away(stance, timeline.plan.faces_away, config)
-        elif p + 1 in begins and step_count(stance, begins[p + 1], config) > 1 and _apart(stance, begins[p + 1]) > 0.3:
+        elif p + 1 in begins and _steps_to(stance, begins[p + 1], config):
             stance = begins[p + 1]
         elif phase.moves and not phase.ballistic and not _rides(epochs, p):
             way, turn = moved[p + 1] - moved[p], yaw[p + 1] - yaw[p]
@@ -232,15 +300,20 @@ def _rides(epochs: list[Epoch], phase: int) -> bool:
     return next((e.carried for e in reversed(epochs) if e.bound <= phase), False)
 
 
-def _apart(one: Stance, other: Stance) -> float:
-    return float(np.linalg.norm(one.position - other.position))
+def _on_top(timeline: Timeline, bound: int) -> bool:
+    return any(contact.body_part.endswith("foot") for contact in timeline.in_force(bound))
+
+
+def _steps_to(one: Stance, other: Stance, config: GaitConfig) -> bool:
+    far = float(np.linalg.norm(one.position - other.position)) > 0.3
+    return one.climbs_to(other) or (far and step_count(one, other, config) > 1)
 
 
 def _along(stance: Stance, center: np.ndarray, way: np.ndarray, turn: float) -> Stance:
     """A stance that keeps its place beside an object that goes along the floor and turns."""
     beside = turn_matrix(np.array(turn)) @ (stance.position - center)
     x, y = center + way + beside
-    return Stance(float(x), float(y), stance.yaw + turn)
+    return replace(stance, x=float(x), y=float(y), yaw=stance.yaw + turn)
 
 
 def walk_up(goal: Stance, faces_away: bool, config: GaitConfig) -> Stance:

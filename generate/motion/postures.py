@@ -33,14 +33,14 @@ class Posture:
         away = _about_z(-stance.yaw)
         local = rotations_b.copy()
         local[0] = rotations.multiply(away, rotations_b[0])
-        return Posture(local, rotations.rotate(away, root_w - np.append(stance.position, 0.0)))
+        return Posture(local, rotations.rotate(away, root_w - np.append(stance.position, stance.z)))
 
     def at(self, stance: Stance) -> tuple[np.ndarray, np.ndarray]:
         """In the world: [52, 4] and [3] m."""
         yaw = _about_z(stance.yaw)
         local = self.rotations_b.copy()
         local[0] = rotations.multiply(yaw, self.rotations_b[0])
-        return local, np.append(stance.position, 0.0) + rotations.rotate(yaw, self.root)
+        return local, np.append(stance.position, stance.z) + rotations.rotate(yaw, self.root)
 
     def towards(self, other: Posture, share: float) -> Posture:
         """A posture between the two, with the fingers of this one."""

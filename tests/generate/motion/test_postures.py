@@ -82,17 +82,19 @@ def test_an_idle_arm_hangs_however_the_trunk_bends_and_a_busy_one_stays(free: Po
 def test_descents_reach_the_anchors_of_their_bounds(
     subject: Subject, course: Callable[..., Course], free: Posture, wrist: Callable[..., Anchors]
 ) -> None:
-    """Two bounds: in the first the left wrist is wanted 20 cm ahead, in the second nothing is."""
+    """In the first bound the left wrist is wanted 20 cm ahead; in the second nothing is, but the guess is 60 cm off its
+    feet, and only the blend that is nearest to the relaxed posture comes back in 12 steps."""
     near, far = wrist((0.2, 0.0, 0.1), weight=1.0), wrist((0.2, 0.0, 0.1), weight=0.0)
     both = Anchors(near.joint, *(np.concatenate(pair) for pair in (
         (near.weight, far.weight), (near.position_w, far.position_w), (near.rotation_w, far.rotation_w))
     ))  # fmt: skip
     config = SpaceTimeConfig(posture_steps=12, rate=0.04)
-    found = settle(subject, course(2, anchors=(both,)), config, [HERE, HERE], free, [free, free])
+    astray = Posture(free.rotations_b, free.root + [0.0, 0.6, 0.0])
+    found = settle(subject, course(2, anchors=(both,)), config, [HERE, HERE], free, [free, astray])
     held, idle = (joints_w(posture, HERE)[near.joint] for posture in found)
     start = joints_w(free, HERE)[near.joint]
     assert np.linalg.norm(held - near.position_w[0]) < 0.04
-    assert np.linalg.norm(idle - start) < 0.1
+    assert np.linalg.norm(idle - start) < 0.2
     ankle = JOINT_INDEX["left_ankle"]
     for posture in found:
         np.testing.assert_allclose(joints_w(posture, HERE)[ankle], joints_w(free, HERE)[ankle], atol=0.04)

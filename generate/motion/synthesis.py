@@ -6,6 +6,7 @@ motion); walking, contacts that are broken and made again, and balance are this 
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -39,6 +40,8 @@ from sim.skeleton import JOINT_INDEX, SIDES
 from sim.subject import default_offsets
 
 _UP = np.array([0.0, 0.0, 1.0])
+_FRICTIONS, _SURELY = (0.15, 0.6), 0.7
+"""Of objects on the floor; and the share of the friction at which one that is pushed tips over."""
 _IN_FRONT = 0.45
 """m from an object's edge to the person who only walks up to it."""
 
@@ -208,6 +211,27 @@ class _Synthesis:
             return None
         return [epoch for epoch in self.epochs if epoch.bound <= bound][-1]
 
+    @functools.cached_property
+    def friction(self) -> float | None:
+        """Of an object that goes along the floor under hands: low enough that it slides where a rougher one would tip
+        over, as far as that is likely. None where physics' default will do."""
+        ways = [step for step in self.plan.phases if step.moves and not step.upward and not step.ballistic]
+        if not any(np.hypot(step.forward, step.leftward) > 0.1 for step in ways) or self.plan.height_m > 0.01:
+            return None
+        lift = np.cumsum([step.upward for step in self.plan.phases])
+        if lift.max(initial=0.0) > 0.02:
+            return None
+        position, rotation = (x[0] for x in self._object(np.zeros(1)))
+        heights = [
+            float((position + rotations.rotate(rotation, hold.position_b))[2])
+            for contact, hold in self.holds.items()
+            if contact.body_part.endswith("hand")
+        ]
+        if not heights:
+            return None
+        along = np.abs(self.ground.surface.around.points[:, :2] @ self.facing).max()
+        return float(np.clip(_SURELY * along / max(heights), *_FRICTIONS))
+
     def _over_time(self, values: np.ndarray) -> np.ndarray:
         """Values at the bounds [P + 1, ...] on all frames: they change in the course of a phase."""
         progress = self.timeline.progress(self.times)
@@ -231,7 +255,7 @@ class _Synthesis:
         speed = np.gradient(center[:, :2], times, axis=0) if len(times) > 1 else np.zeros((len(times), 2))
         pace = np.linalg.norm(speed, axis=-1)
         way = speed / np.maximum(pace, 1e-6)[:, None]
-        force = 0.5 * self.mass * GRAVITY * held * (1.0 - borne) * np.clip(pace / 0.1, 0.0, 1.0)
+        force = (self.friction or 0.0) * self.mass * GRAVITY * held * (1.0 - borne) * np.clip(pace / 0.1, 0.0, 1.0)
         lean = push_lean(force, way, center[:, 2], weight)
         return Load(borne * min(self.mass / weight, 1.0), center, lean)
 
@@ -320,7 +344,14 @@ class _Synthesis:
 
     def _motion(self, local: np.ndarray, root: np.ndarray) -> Motion:
         plan, frames = self.plan, len(self.times)
-        item = MotionObject(plan.object_name, self.shape.geometry, self.position_w, self.rotation_w, mass=self.mass)
+        item = MotionObject(
+            plan.object_name,
+            self.shape.geometry,
+            self.position_w,
+            self.rotation_w,
+            mass=self.mass,
+            friction=self.friction,
+        )
         return Motion(
             fps=FPS,
             root_position_w=root,
@@ -332,5 +363,6 @@ class _Synthesis:
             text=plan.text,
             action=plan.action,
             group=f"{plan.action}_{plan.object_name}".replace(" ", "_"),
-            source=f"touchstone generate, planner {plan.source or 'unknown'}, seed {self.seed}",
+            source=f"touchstone generate, planner {plan.source or 'unknown'}, seed {self.seed}"
+            + ("" if self.friction is None else f", friction {self.friction:.2f} chosen so that the object slides"),
         )

@@ -43,6 +43,7 @@ class Hold:
     Attributes:
         joint: that carries the part. position_b: [3] m, rotation_b: [4]. normal_b: [3], outward, of the surface there.
         radius: m, of the circles in which the part slides, where it does. walked: footsteps bring the part there.
+        fingers_b: [15, 4], of a hand that holds there.
     """
 
     joint: int
@@ -51,6 +52,7 @@ class Hold:
     normal_b: np.ndarray
     radius: float = float(_SLIDE_RADII[0])
     walked: bool = False
+    fingers_b: np.ndarray | None = None
 
 
 def joint_of(part: BodyPart) -> int:
@@ -70,7 +72,8 @@ def anchors(
 ) -> tuple[Anchors, ...]:  # fmt: skip
     """Of all contacts at `times` [N], with the object at position_w [N, 3] m, rotation_w [N, 4].
 
-    Before and after they hold, hands and feet are drawn to a place off the surface, less and less.
+    Before and after they hold, hands and feet are drawn to a place off the surface, less and less; of what flies in or
+    off, to where it is caught, or was let go of.
     """
     found = []
     for contact, hold in holds.items():
@@ -79,6 +82,7 @@ def anchors(
         begin, end = timeline.held(contact)
         outside = np.maximum(np.maximum(begin - times, times - end), 0.0) / config.stand_off_seconds
         weight = 1.0 - minimum_jerk(outside)
+        frames = _in_hand(timeline, contact, times)
         place = np.tile(hold.position_b, (len(times), 1))
         if is_limb(contact):
             place += config.stand_off * minimum_jerk(outside)[:, None] * hold.normal_b
@@ -88,11 +92,26 @@ def anchors(
             place += _sliding(hold, np.clip(times - begin, 0.0, end - begin))
         found.append(
             Anchors(
-                hold.joint, weight, position_w + rotations.rotate(rotation_w, place),
-                rotations.multiply(rotation_w, np.broadcast_to(hold.rotation_b, rotation_w.shape).copy()),
+                hold.joint, weight, position_w[frames] + rotations.rotate(rotation_w[frames], place),
+                rotations.multiply(rotation_w[frames], np.broadcast_to(hold.rotation_b, rotation_w.shape).copy()),
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _in_hand(timeline: Timeline, contact: PlannedContact, times: np.ndarray) -> np.ndarray:
+    """[N] frames at which the object counts: each its own, but the last one with the contact while it flies off, and
+    the first one while it flies in."""
+    begin, end = timeline.held(contact)
+    phases, frames = timeline.plan.phases, np.arange(len(times))
+    touching = np.flatnonzero((times >= begin - 1e-9) & (times <= end + 1e-9))
+    if not len(touching):
+        return frames
+    if contact.last + 1 < len(phases) and phases[contact.last + 1].ballistic:
+        frames = np.minimum(frames, touching[-1])
+    if phases[contact.first].kind == "reach" and phases[contact.first].ballistic:
+        frames = np.maximum(frames, touching[0])
+    return frames
 
 
 def _sliding(hold: Hold, since: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from generate.motion.contacts import Hold, joint_of, sliding_radius
 from generate.motion.stances import Foot, Stance, balls, step_count, toes
 from generate.motion.timeline import Timeline
 from generate.object_path import planar_path, turn_matrix
-from generate.plan import BodyPart, InteractionPlan, PlannedContact
+from generate.plan import BodyPart, InteractionPlan, Phase, PlannedContact
 from generate.pose import Given, StaticPose, synthesise_poses
 from generate.pose.fine import FinePose, refine_pose
 from sim import rotations, skeleton
@@ -34,7 +34,9 @@ _STRIDE = 0.6
 _DOWN = 2e-3
 """m from height to height at which a surface is looked for."""
 _CARRIES_ALONG = (0.2, 0.45)
-"""m and rad by which an object goes in a phase before the person walks with it."""
+"""m and rad by which an object goes before the person walks with it."""
+_WITHIN_REACH = 0.55
+"""m by which it goes, as tools do, without the person who stays if it comes back, or flies off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +229,8 @@ def hold(pose: StaticPose, contact: PlannedContact, offsets: np.ndarray, shape: 
     palm = _touching_b(pose, joint, offsets)
     normal = _outward(shape, palm)
     surface, _ = shape.closest_points(palm)
-    return Hold(joint, position, rotation, normal, sliding_radius(shape, surface, normal))
+    fingers = pose.joint_rotations_b[joint + 1 : joint + 16] if contact.body_part.endswith("hand") else None
+    return Hold(joint, position, rotation, normal, sliding_radius(shape, surface, normal), fingers_b=fingers)
 
 
 def _outward(shape: Shape, point_b: np.ndarray) -> np.ndarray:
@@ -275,8 +278,10 @@ def plan_stances(timeline: Timeline, epochs: list[Epoch], approached: Stance, co
     moved, yaw = planar_path(phases, facing, progress)
     walks = next((p for p, phase in enumerate(phases) if phase.kind != "approach"), len(phases))
     stance = walk_up(first, timeline.plan.faces_away, config) if walks else first
-    stances = [stance]
+    stances, here = [stance], 0  # here: the bound at which the object was where the person now has it
     for p, phase in enumerate(phases):
+        if phase.ballistic or not phase.moves or _rides(epochs, p) or p in begins:
+            here = p
         upcoming = next((e.before for e in epochs if e.bound > p), stance if epochs else approached)
         floor = next((e.floor for e in reversed(epochs) if e.bound <= p), None)
         if floor and stance.z and not _on_top(timeline, p + 1):
@@ -289,11 +294,20 @@ def plan_stances(timeline: Timeline, epochs: list[Epoch], approached: Stance, co
         elif p + 1 in begins and _steps_to(stance, begins[p + 1], config):
             stance = begins[p + 1]
         elif phase.moves and not phase.ballistic and not _rides(epochs, p):
-            way, turn = moved[p + 1] - moved[p], yaw[p + 1] - yaw[p]
-            if np.linalg.norm(way) > _CARRIES_ALONG[0] or abs(turn) > _CARRIES_ALONG[1]:
-                stance = _along(stance, moved[p], way, turn)
+            way, turn = moved[p + 1] - moved[here], yaw[p + 1] - yaw[here]
+            far = np.linalg.norm(way) > _CARRIES_ALONG[0] or abs(turn) > _CARRIES_ALONG[1]
+            if far and not _within_reach(phases, p, way, moved):
+                stance, here = _along(stance, moved[here], way, turn), p + 1
         stances.append(stance)
     return stances
+
+
+def _within_reach(phases: tuple[Phase, ...], p: int, way: np.ndarray, moved: np.ndarray) -> bool:
+    """Whether an object that has gone some way is still in reach, and comes back or flies off in the next phase."""
+    if p + 1 == len(phases) or np.linalg.norm(way) > _WITHIN_REACH:
+        return False
+    back = float((moved[p + 2] - moved[p + 1]) @ (moved[p + 1] - moved[p])) < 0.0
+    return phases[p + 1].ballistic or (back and phases[p + 1].moves)
 
 
 def _rides(epochs: list[Epoch], phase: int) -> bool:

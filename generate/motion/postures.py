@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from generate.limbs import solve_limb
 from generate.motion.config import SpaceTimeConfig
+from generate.motion.contacts import Hold
 from generate.motion.energy import Course, MotionEnergy, Subject, corrected, descend
 from generate.motion.stances import Stance
 from recon.body.pose_prior import load_pose_prior
@@ -60,6 +62,15 @@ def idle_arms(posture: Posture, free: Posture, busy: set[str]) -> Posture:
         local[arm] = free.rotations_b[arm]
         above = rotations.multiply(turned[JOINT_INDEX["spine3"]], free.rotations_b[collar])
         local[shoulder] = rotations.multiply(rotations.inverse(above), at_ease[shoulder])
+    return Posture(local, posture.root)
+
+
+def holding(holds: Sequence[Hold], posture: Posture) -> Posture:
+    """With the fingers with which hands took hold, however the pose that was found for a later contact has them."""
+    local = posture.rotations_b.copy()
+    for hold in holds:
+        if hold.fingers_b is not None:
+            local[hold.joint + 1 : hold.joint + 16] = hold.fingers_b
     return Posture(local, posture.root)
 
 

@@ -23,10 +23,11 @@ from generate.motion.contacts import anchors, contact_graph, contact_labels
 from generate.motion.draft import Draft, Load, draft, push_lean
 from generate.motion.energy import Course, MotionEnergy, Subject, descend
 from generate.motion.epochs import Epoch, find_epochs, plan_stances
-from generate.motion.postures import Posture, apply, idle_arms, relaxed, settle
+from generate.motion.postures import Posture, apply, holding, idle_arms, relaxed, settle
 from generate.motion.stances import Foot, Stance, balls, footsteps, needed_seconds, toes
 from generate.motion.timeline import FPS, Timeline
 from generate.object_path import GRAVITY, object_path
+from generate.objects.kinds import mass_of
 from generate.plan import InteractionPlan
 from generate.pose.body import PoseBody
 from generate.pose.density import PoseDensity
@@ -98,7 +99,8 @@ class _Synthesis:
         ankle, ball = (float(height) for height in self.body.sole_heights[:2])
         self.foot = Foot(float(np.hypot(*self.offsets[JOINT_INDEX["left_foot"], :2])), ankle, ball)
         self.timeline = Timeline.of(plan)
-        self.mass = plan.mass_kg or 60.0 * float(np.prod(np.ptp(shape.bounds, axis=0)))
+        x, y, z = (float(edge) for edge in np.ptp(shape.bounds, axis=0))
+        self.mass = plan.mass_kg or mass_of(plan, (x, y, z))
         self.free = relaxed(self.offsets, self.foot.ankle_height)
 
     def run(self) -> GeneratedMotion:
@@ -126,10 +128,11 @@ class _Synthesis:
         return GeneratedMotion(motion, self._plan_as_timed(), self._closure(), self._seconds)
 
     def _plan_as_timed(self) -> InteractionPlan:
-        """The plan with the seconds that its phases took."""
+        """The plan with the seconds that its phases took, and what else was assumed."""
         phases = zip(self.plan.phases, self.timeline.seconds, strict=True)
         timed = tuple(replace(phase, seconds=round(float(seconds), 3)) for phase, seconds in phases)
-        return replace(self.plan, phases=timed)
+        slides = () if self.friction is None else (f"its friction, {self.friction:.2f}, so that it slides",)
+        return replace(self.plan, phases=timed, assumed=(*self.plan.assumed, *slides))
 
     def _closure(self) -> tuple[float, float] | None:
         """Mean over the sets of contacts that can have force closure."""
@@ -275,7 +278,7 @@ class _Synthesis:
             assert epoch is not None
             guess = Posture.beside(epoch.stance, epoch.pose.joint_rotations_b, epoch.pose.root_position_w)
             busy = {c.body_part.partition("_")[0] for c in epoch.contacts if c.body_part.endswith(("hand", "arm"))}
-            guesses.append(idle_arms(guess, self.free, busy))
+            guesses.append(holding([self.holds[c] for c in epoch.contacts], idle_arms(guess, self.free, busy)))
         position, rotation = self._object(times)
         load = self._load(times, position, rotation)
         settled = settle(

@@ -46,13 +46,15 @@ class Timeline:
         return np.arange(int(np.ceil(self.bounds[-1] * FPS)) + 1) / FPS
 
     def progress(self, times: np.ndarray) -> np.ndarray:
-        """[T, P] 0..1: at constant speed in flight, else from rest to rest."""
+        """[T, P] 0..1: at constant speed in flight, evenly faster before it, else from rest to rest."""
         columns = []
-        for start, seconds, phase in zip(self.bounds, self.seconds, self.plan.phases, strict=False):
-            since = times - start
-            columns.append(
-                np.clip(since / seconds, 0.0, 1.0) if phase.ballistic else cruise(since, seconds, RAMP_SECONDS)
-            )
+        phases = self.plan.phases
+        for p, (start, seconds) in enumerate(zip(self.bounds, self.seconds, strict=False)):
+            since, thrown = times - start, phases[p].moves and p + 1 < len(phases) and phases[p + 1].ballistic
+            if phases[p].ballistic or thrown:
+                columns.append(np.clip(since / seconds, 0.0, 1.0) ** (1 if phases[p].ballistic else 2))
+            else:
+                columns.append(cruise(since, seconds, RAMP_SECONDS))
         return np.stack(columns, 1)
 
     def held(self, contact: PlannedContact) -> tuple[float, float]:

@@ -75,6 +75,17 @@ def test_one_who_rides_does_not_walk_until_they_have_got_off() -> None:
     assert same(off[3], 0.0, 0.5, HERE.yaw)
 
 
+def test_one_who_stands_on_something_steps_up_from_the_floor_and_down_again() -> None:
+    on, after = Stance(0.0, 0.2, HERE.yaw, 0.3), Stance(0.0, 0.8, HERE.yaw)
+    feet = tuple(PlannedContact(part, "top", 1, 2, grasped=False) for part in ("left_foot", "right_foot"))
+    phases = Phase("approach", 2), Phase("reach", 1), Phase("hold", 1), Phase("release", 1)
+    plan = InteractionPlan("", "stand", "platform", feet, phases)
+    stood = Epoch(2, feet, pose(), None, on, (True, True), False, (HERE, after))
+    found = plan_stances(Timeline.of(plan), [stood], FIRST, GAIT)
+    assert found[1:] == [HERE, on, on, after]
+    assert same(found[0], 0.0, -1.5, HERE.yaw)
+
+
 def test_what_flies_is_not_followed() -> None:
     found = stances([epoch(0)], Phase("move", 1, forward=3.0, ballistic=True))
     assert found == [HERE, HERE]

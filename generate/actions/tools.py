@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from generate.actions.ledger import Ledger, Script, body_parts, heading
 from generate.language.steps import Body, Step
@@ -160,12 +161,20 @@ def swing(ledger: Ledger, step: Step) -> None:
             ledger.phase("move", 0.8, forward=0.4, upward=0.5)
             ledger.phase("move", 0.8, forward=-0.4, upward=-0.5)
         return
+    _level(ledger)
     side = -1.0 if ledger.open.keys() == {"left_hand"} else 1.0
     side *= -1.0 if heading(step, 0.0, 1.0)[1] < 0.0 else 1.0
     for _ in range(step.times or 1):
         ledger.phase("move", 0.6, leftward=-0.4 * side, turn=-0.8 * side)
         ledger.phase("move", 0.35, leftward=0.9 * side, turn=2.0 * side)
         ledger.phase("move", 0.7, leftward=-0.5 * side, turn=-1.2 * side)
+
+
+def _level(ledger: Ledger) -> None:
+    """What is long and upright in the hands is tilted away from the person, about the hands at its lower end."""
+    length, angle = ledger.size_m[2], 1.2
+    if length > 2.0 * max(ledger.size_m[:2]) and not ledger.position["tilt"]:
+        ledger.phase("move", 0.6, tilt=angle, forward=round(0.3 * length * math.sin(angle), 3))
 
 
 def tool(ledger: Ledger, step: Step) -> None:

@@ -20,8 +20,8 @@ from sim import rotations, skeleton
 from sim.objects import Shape
 from sim.skeleton import JOINT_INDEX, SIDES
 
-_REFINED, _GOOD = 3, 0.5
-"""Poses that are refined at most, until one has so little wrong with it."""
+_REFINED, _GOOD, _BAD = 3, 0.5, 2.0
+"""Poses that are refined, until one has so little wrong with it, and more of them while so much is wrong."""
 _OFF_FLOOR = 0.08
 _LOW = 0.35
 """m over the floor, below which an object is in the way of feet."""
@@ -111,20 +111,28 @@ def _pose(
     )
     if not config.use_fine:
         return found[0], None
-    refined: list[FinePose] = []
-    for pose in found[:_REFINED]:
-        refined.append(refine_pose(pose, plan, phase, shape, offsets, config.fine, drawn))
-        if _fault(refined[-1]) < _GOOD:
+    best, least = found[0], np.inf
+    closure: tuple[float, float] | None = None
+    for i, pose in enumerate(found):
+        fine = refine_pose(pose, plan, phase, shape, offsets, config.fine, drawn)
+        before, after = _faults(fine)
+        if min(before, after) < least:
+            least, kept = min(before, after), after <= before
+            best = fine.pose if kept else pose
+            closure = (fine.closure[0], fine.closure[int(kept)]) if fine.counts else None
+        if least < _GOOD or (i + 1 >= _REFINED and least < _BAD):
             break
-    best = min(refined, key=_fault)
-    return best.pose, best.closure if best.counts else None
+    return best, closure
 
 
-def _fault(fine: FinePose) -> float:
-    """What is wrong with a refined pose: gaps and depth beyond 5 mm in cm, and what lacks to force closure."""
-    quality = fine.quality_after
-    deep = max(0.0, quality.depth - 0.005)
-    return 100.0 * (sum(quality.gaps.values()) + deep) + fine.closure[1] * fine.counts
+def _faults(fine: FinePose) -> tuple[float, float]:
+    """What is wrong with a pose before and after it was refined: gaps and depth beyond 5 mm in cm, and what lacks to
+    force closure."""
+    first, last = (
+        100.0 * (sum(quality.gaps.values()) + max(0.0, quality.depth - 0.005)) + closure * fine.counts
+        for quality, closure in zip((fine.quality_before, fine.quality_after), fine.closure, strict=True)
+    )
+    return first, last
 
 
 def _places(

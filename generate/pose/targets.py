@@ -33,6 +33,10 @@ _SHARPER = 2.0
 _PALM_ROOM, _TIPPING = 0.04, 0.1
 _SHIFTS, _WIDER, _LIKELY = 5, 0.25, 0.2
 _HANDS = ("left_hand", "right_hand")
+_OTHER_HAND = 0.15
+"""m, spread of the room that one hand takes from the other."""
+_FAR_SIDE = 0.02
+"""Of what is likely on the side of a person who kicks, heads or leans, what is left on the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,12 +145,31 @@ def _draw(
         if facing is None:
             facing = _facing(plan, contacts[0], ground, config, rng, b)
         chosen = (drawn[1] if drawn else {}) | settled
-        centers = tuple(
-            chosen[c.body_part] if c.body_part in chosen else _place(plan, c, ground, facing, config, rng, b)
-            for c in contacts
-        )
-        found.append(Places(facing, centers))
+        for c in contacts:
+            if c.body_part not in chosen:
+                room = _room(c, ground.surface, chosen) * _near_side(plan, c, ground.surface, facing)
+                chosen[c.body_part] = _place(plan, c, ground, facing, config, rng, b, room)
+        found.append(Places(facing, tuple(chosen[c.body_part] for c in contacts)))
     return found
+
+
+def _room(contact: PlannedContact, surface: SurfacePoints, chosen: Mapping[BodyPart, int]) -> np.ndarray:
+    """[N] 0..1, what one hand leaves to the other."""
+    room = np.ones(len(surface.points_b))
+    for part in set(_HANDS) & set(chosen) if contact.body_part in _HANDS else ():
+        away = ((surface.points_b - surface.points_b[chosen[part]]) ** 2).sum(-1)
+        room = 1.0 - np.exp(-0.5 * away / _OTHER_HAND**2)
+    return room
+
+
+def _near_side(
+    plan: InteractionPlan, contact: PlannedContact, surface: SurfacePoints, facing: np.ndarray
+) -> np.ndarray:
+    """[N] 0..1: what does not reach around an object, and does not rest on it, touches the side before the person."""
+    if contact.body_part.endswith(("hand", "arm")) or contact_purpose(plan, contact) in ("settle", "tread"):
+        return np.ones(len(surface.points_b))
+    near: np.ndarray = np.maximum(-(surface.around.normals[:, :2] @ facing), _FAR_SIDE) ** 2
+    return near
 
 
 def _hand_pairs(
@@ -224,14 +247,15 @@ def _facing(
 
 def _place(
     plan: InteractionPlan, contact: PlannedContact, ground: Ground, facing: np.ndarray | None, config: PoseConfig,
-    rng: np.random.Generator, sample: int,
+    rng: np.random.Generator, sample: int, room: np.ndarray | float = 1.0,
 ) -> int:  # fmt: skip
     """Index of a place on the coarse surface: the likeliest for the first sample, then drawn.
 
-    Parts larger than a hand move on to the middle of what is likely around (mean shift): to the middle of a seat.
+    Probabilities are multiplied by `room` [N] 0..1. Parts larger than a hand move on to the middle of what is likely
+    around (mean shift): to the middle of a seat.
     """
     surface = ground.surface
-    probability = _map(plan, contact, surface, facing, config).probability
+    probability = _map(plan, contact, surface, facing, config).probability * room
     hand = contact.body_part in _HANDS
     sigma = config.hand_patch if hand else config.body_patch
     near = np.exp(-0.5 * cdist(surface.points_b, surface.points_b, "sqeuclidean") / sigma**2)

@@ -8,9 +8,10 @@ from generate.limbs import solve_limb
 from sim import rotations, skeleton
 from sim.skeleton import JOINT_INDEX, SIDES
 
-_IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 _STRAIGHT = 0.995
 """Of a limb's length, as far as it is stretched."""
+_HARDLY_BENT = 0.003
+"""m by which a middle joint is off the line, below which the limb's anatomy says to which side it bends."""
 
 
 def stand(
@@ -59,7 +60,9 @@ def bend(
     joints_w, world = skeleton.forward_kinematics(rotations_b, root_w, offsets)
     start, elbow, end = (joints_w[:, joint] for joint in chain)
     goal = end + weight[:, None] * (goal_w - end)
-    bent = _middle(start, elbow, goal, float(np.linalg.norm(offsets[middle])), float(np.linalg.norm(offsets[last])))
+    ahead = 1.0 if skeleton.JOINT_NAMES[first].endswith("hip") else -1.0  # knees bend to the front, elbows to the back
+    pole = rotations.rotate(world[:, first], np.array([ahead, 0.0, 0.0]))
+    bent = _middle(start, elbow, goal, pole, *(float(np.linalg.norm(offsets[joint])) for joint in chain[1:]))
     reached = _drawn_in(start, goal, np.linalg.norm(offsets[[middle, last]], axis=-1).sum())
     out = world.copy()
     out[:, first] = rotations.multiply(rotations.between(elbow - start, bent - start), world[:, first])
@@ -90,13 +93,16 @@ def _drawn_in(start: np.ndarray, goal: np.ndarray, length: float) -> np.ndarray:
     return drawn
 
 
-def _middle(start: np.ndarray, elbow: np.ndarray, goal: np.ndarray, upper: float, lower: float) -> np.ndarray:
-    """Where the middle joint goes: on the side where it is."""
+def _middle(
+    start: np.ndarray, elbow: np.ndarray, goal: np.ndarray, pole: np.ndarray, upper: float, lower: float
+) -> np.ndarray:
+    """Where the middle joint goes: on the side where it is, or of the pole where it is on neither."""
     line = _drawn_in(start, goal, upper + lower) - start
     distance = np.linalg.norm(line, axis=-1, keepdims=True).clip(abs(upper - lower) + 1e-6)
     along = line / distance
-    aside = elbow - start
-    across = rotations.normalize(aside - (aside * along).sum(-1, keepdims=True) * along)
+    aside, pole = (way - (way * along).sum(-1, keepdims=True) * along for way in (elbow - start, pole))
+    lacking = np.maximum(_HARDLY_BENT - np.linalg.norm(aside, axis=-1, keepdims=True), 0.0)
+    across = rotations.normalize(aside + lacking * rotations.normalize(pole))
     cosine = ((upper**2 + distance**2 - lower**2) / (2 * upper * distance)).clip(-1.0, 1.0)
     bent: np.ndarray = start + upper * (cosine * along + np.sqrt(1.0 - cosine**2) * across)
     return bent

@@ -60,6 +60,21 @@ def test_what_is_tilted_on_the_floor_stays_on_it() -> None:
     np.testing.assert_allclose(rotations.rotate(rotation[-1], np.array([0.0, 0, 1])), [1, 0, 0], atol=1e-9)
 
 
+def test_a_tilt_is_away_from_a_person_who_has_gone_round_with_the_object() -> None:
+    """A quarter turn to the left, then a tilt by 0.3: they face -x by then, and the top leans there."""
+    both = plan(Phase("move", 1.0, turn=0.5 * np.pi), Phase("move", 1.0, tilt=0.3), height_m=0.5)
+    _, rotation = object_path(both, BOX, FORWARD, np.array([[1.0, 1.0]]), np.array([1.0, 1.0]))
+    up = rotations.rotate(rotation[0], np.array([0.0, 0.0, 1.0]))
+    np.testing.assert_allclose(up, [-np.sin(0.3), 0.0, np.cos(0.3)], atol=1e-9)
+
+
+def test_height_is_that_of_the_underside_however_it_is_turned() -> None:
+    raised = plan(Phase("move", 1.0, upward=0.4, tilt=0.7), height_m=0.3)
+    done = np.linspace(0.0, 1.0, 6)[:, None]
+    position, rotation = object_path(raised, BOX, FORWARD, done, np.array([1.0]))
+    np.testing.assert_allclose(BOX.shape.lowest_height(position, rotation), 0.3 + 0.4 * done[:, 0], atol=1e-9)
+
+
 def test_flight_falls_with_gravity() -> None:
     times = np.arange(31) / 30.0
     throw = InteractionPlan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from generate.motion.limbs import bend, stand
 from generate.motion.postures import relaxed
@@ -21,7 +22,7 @@ def posed(local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_wrist_goes_where_it_is_told_turned_as_told_and_the_fingers_go_along() -> None:
-    before, turned = posed(FREE.rotations_b[None])
+    before, _ = posed(FREE.rotations_b[None])
     goal = before[CHAIN[0]] + [0.3, 0.1, -0.2]
     palm = rotations.normalize(np.array([0.5, 0.1, -0.4, 0.2]))
     local = bend(FREE.rotations_b[None], FREE.root[None], OFFSETS, CHAIN, goal[None], palm[None], np.ones(1))
@@ -32,7 +33,6 @@ def test_the_wrist_goes_where_it_is_told_turned_as_told_and_the_fingers_go_along
     np.testing.assert_allclose(local[0, finger], FREE.rotations_b[finger], atol=1e-9, err_msg="bent as before")
     others = [j for j in range(52) if not "left_shoulder left_elbow left_wrist".count(skeleton.JOINT_NAMES[j])]
     np.testing.assert_allclose(np.abs((local[0, others] * FREE.rotations_b[others]).sum(-1)), 1.0, atol=1e-9)
-    del turned
 
 
 def test_no_weight_changes_nothing_and_out_of_reach_stretches() -> None:
@@ -57,3 +57,19 @@ def test_legs_stand_where_the_gait_has_the_feet() -> None:
     for side in ("left", "right"):
         assert joints[JOINT_INDEX[f"{side}_knee"], 0] > joints[JOINT_INDEX[f"{side}_hip"], 0] - 0.1, "knees forward"
         np.testing.assert_allclose(turned[JOINT_INDEX[f"{side}_ankle"]], [1, 0, 0, 0], atol=1e-9)
+
+
+@pytest.mark.parametrize(("names", "ahead"), [(("hip", "knee", "ankle"), 1.0), (("shoulder", "elbow", "wrist"), -1.0)])
+def test_a_straight_limb_bends_as_limbs_do(names: tuple[str, str, str], ahead: float) -> None:
+    """In the T-pose both are straight; a goal on the line itself leaves the side to anatomy."""
+    chain = tuple(JOINT_INDEX[f"left_{name}"] for name in names)
+    offsets = OFFSETS.copy()
+    offsets[chain[2]] = offsets[chain[1]]  # exactly straight
+    local = np.tile([1.0, 0.0, 0.0, 0.0], (1, 52, 1))
+    joints, turned = skeleton.forward_kinematics(local, FREE.root[None], offsets)
+    start, end = joints[:, chain[0]], joints[:, chain[2]]
+    goal = start + 0.6 * (end - start)
+    found = bend(local, FREE.root[None], offsets, chain, goal, turned[:, chain[2]], np.ones(1))
+    after = skeleton.forward_kinematics(found, FREE.root[None], offsets)[0]
+    np.testing.assert_allclose(after[:, chain[2]], goal, atol=1e-6)
+    assert ahead * (after - 0.5 * (start + goal))[0, chain[1], 0] > 0.1

@@ -289,7 +289,7 @@ class Ledger:
 
     def finish(self) -> None:
         """What is held stays so for a while; what stands is let go of."""
-        stands = not self.raised and not self.seated and self.state == "ground"
+        stands = not (self.raised or self.seated or self.position["tilt"]) and self.state == "ground"
         if self.open and self.phases and self.phases[-1].kind == "move" and stands:
             self.release()
         elif self.open and (not self.phases or self.phases[-1].kind != "hold"):

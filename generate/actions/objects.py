@@ -173,7 +173,13 @@ def tilt(ledger: Ledger, step: Step) -> None:
     if angle > math.pi:
         raise PlanError("a tilt is at most 180 degrees")
     sign = -1.0 if step.forward < 0.0 or step.home else 1.0
-    ledger.phase("move", max(0.8, angle / 0.8), tilt=round(sign * angle, 9))
+    ahead = 0.0 if ledger.raised else round(sign * _rolled(ledger, angle), 6)
+    ledger.phase("move", max(0.8, angle / 0.8), tilt=round(sign * angle, 9), forward=ahead)
+
+
+def _rolled(ledger: Ledger, angle: float) -> float:
+    """m by which the middle of what is tilted about its lower edge goes."""
+    return 0.5 * (ledger.size_m[0] * (1.0 - math.cos(angle)) + ledger.size_m[2] * math.sin(angle))
 
 
 def topple(ledger: Ledger, step: Step) -> None:

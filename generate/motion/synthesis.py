@@ -218,7 +218,7 @@ class _Synthesis:
     def friction(self) -> float | None:
         """Of an object that goes along the floor under hands: low enough that it slides where a rougher one would tip
         over, as far as that is likely. None where physics' default will do."""
-        ways = [step for step in self.plan.phases if step.moves and not step.upward and not step.ballistic]
+        ways = [step for step in self.plan.phases if step.moves and not (step.upward or step.tilt or step.ballistic)]
         if not any(np.hypot(step.forward, step.leftward) > 0.1 for step in ways) or self.plan.height_m > 0.01:
             return None
         lift = np.cumsum([step.upward for step in self.plan.phases])

@@ -156,9 +156,10 @@ def _draw(
 def _room(contact: PlannedContact, surface: SurfacePoints, chosen: Mapping[BodyPart, int]) -> np.ndarray:
     """[N] 0..1, what one hand leaves to the other."""
     room = np.ones(len(surface.points_b))
-    for part in set(_HANDS) & set(chosen) if contact.body_part in _HANDS else ():
-        away = ((surface.points_b - surface.points_b[chosen[part]]) ** 2).sum(-1)
-        room = 1.0 - np.exp(-0.5 * away / _OTHER_HAND**2)
+    for part, center in chosen.items():
+        if {part, contact.body_part} == set(_HANDS):
+            away = ((surface.points_b - surface.points_b[center]) ** 2).sum(-1)
+            room = 1.0 - np.exp(-0.5 * away / _OTHER_HAND**2)
     return room
 
 

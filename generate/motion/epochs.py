@@ -17,11 +17,14 @@ from generate.plan import BodyPart, InteractionPlan, Phase, PlannedContact
 from generate.pose import Given, StaticPose, synthesise_poses
 from generate.pose.fine import FinePose, refine_pose
 from sim import rotations, skeleton
+from sim.errors import PlanError
 from sim.objects import Shape
 from sim.skeleton import JOINT_INDEX, SIDES
 
 _REFINED, _GOOD, _BAD = 3, 0.5, 2.0
 """Poses that are refined, until one has so little wrong with it, and more of them while so much is wrong."""
+_OUT_OF_REACH = 0.5
+"""m from the surface, beyond which a part that should touch it cannot."""
 _OFF_FLOOR = 0.08
 _LOW = 0.35
 """m over the floor, below which an object is in the way of feet."""
@@ -75,7 +78,11 @@ def find_epochs(
     config: GenerateConfig,
     seed: int,
 ) -> tuple[list[Epoch], dict[PlannedContact, Hold]]:
-    """A static pose wherever contacts are added, and each contact's place on the object."""
+    """A static pose wherever contacts are added, and each contact's place on the object.
+
+    Raises:
+        PlanError: nobody of that height reaches what should be touched.
+    """
     plan = timeline.plan
     found: list[Epoch] = []
     poses: dict[PlannedContact, StaticPose] = {}
@@ -85,6 +92,7 @@ def find_epochs(
         if set(contacts) - before:
             given = Given(facing, _places(poses, contacts, before, offsets))
             pose, closure = _pose(plan, bound, contacts, shape, up_b, offsets, config, seed, given)
+            _check_reach(plan, pose, shape, offsets, config.height_m)
             facing = pose.facing_w[:2]
             poses |= {contact: pose for contact in contacts if contact not in poses}
             found.append(_epoch(plan, bound, contacts, pose, closure, shape, offsets, foot))
@@ -133,6 +141,14 @@ def _faults(fine: FinePose) -> tuple[float, float]:
         for quality, closure in zip((fine.quality_before, fine.quality_after), fine.closure, strict=True)
     )
     return first, last
+
+
+def _check_reach(plan: InteractionPlan, pose: StaticPose, shape: Shape, offsets: np.ndarray, height_m: float) -> None:
+    for part in pose.parts:
+        off = float(shape.signed_distance(_touching_b(pose, joint_of(part), offsets)[None])[0])
+        if off > _OUT_OF_REACH:
+            whose = f"the {part.replace('_', ' ')} of a person of {height_m:g} m"
+            raise PlanError(f"{whose} stays {off:.1f} m off the {plan.object_name}")
 
 
 def _places(
@@ -342,7 +358,7 @@ def walk_up(goal: Stance, faces_away: bool, config: GaitConfig) -> Stance:
     """Where the way to a stance begins: behind it; for one who will face away, beside it, so that they turn in."""
     if not faces_away:
         return goal.ahead(-config.walk_up)
-    return goal.ahead(0.35 * config.walk_up, 0.7 * config.walk_up, -0.5 * np.pi)
+    return goal.ahead(0.6 * config.walk_up, 0.7 * config.walk_up, -0.5 * np.pi)
 
 
 def walk_away(stance: Stance, faces_away: bool, config: GaitConfig) -> Stance:

@@ -155,6 +155,9 @@ def test_without_contacts_a_person_walks_up_and_stands() -> None:
 def test_what_cannot_be_made_is_said() -> None:
     with pytest.raises(AssetError, match=r"^up_b \[0.0, 0.0, 0.0\] is no direction$"):
         generate_motion(LOOK, BOX, TINY, up_b=np.zeros(3))
+    high = replace(LIFT, height_m=10.0)
+    with pytest.raises(PlanError, match=r"^the (left|right) hand of a person of 1.75 m stays [78]\.\d m off the box$"):
+        generate_motion(high, BOX, TINY)
 
 
 @pytest.mark.parametrize(

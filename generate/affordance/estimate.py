@@ -113,8 +113,9 @@ def affordance(
     if body_part in ("left_hand", "right_hand") and not (purpose == "settle" and wanted != "any"):
         left = 1.0 if (body_part == "left_hand") != faces_away else -1.0
         terms |= hand_terms(around, purpose, config, facing, left, height_m)
-        if wanted == "handle":  # it is where it is
-            terms["reach"] = np.zeros(len(inside))
+        if wanted == "handle":  # it is where it is, and a long one is held where it is in best reach
+            best = terms["reach"][inside >= 0.5 * inside.max()].max()
+            terms["reach"] = np.minimum(terms["reach"] - best, 0.0)
         weights |= {name: getattr(config.hands, name) for name in terms if name != "region"}
     else:
         more = _body_terms(around, regions, purpose, body_part, wanted, config, height_m)

@@ -35,6 +35,8 @@ _SHIFTS, _WIDER, _LIKELY = 5, 0.25, 0.2
 _HANDS = ("left_hand", "right_hand")
 _OTHER_HAND = 0.15
 """m, spread of the room that one hand takes from the other."""
+_THIN = 0.05
+"""m, below which two palms cannot be opposite each other."""
 _FAR_SIDE = 0.02
 """Of what is likely on the side of a person who kicks, heads or leans, what is left on the others."""
 
@@ -193,6 +195,8 @@ def _hand_pairs(
     found = []
     for pair, quality in zip(pairs.points_b, pairs.quality, strict=True):
         i, j = (int(k) for k in tree.query(pair)[1])
+        if np.linalg.norm(surface.points_b[i] - surface.points_b[j]) < _THIN:
+            continue
         across = points[j] - points[i]
         ways = [np.array([-across[1], across[0]]), np.array([across[1], -across[0]])]
         if purpose != "load":

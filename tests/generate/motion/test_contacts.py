@@ -47,6 +47,18 @@ def test_a_hand_comes_along_the_normal_stays_and_goes_along_it() -> None:
     np.testing.assert_allclose(found.rotation_w, turn)
 
 
+def test_hands_stay_where_they_let_go_of_what_flies_off() -> None:
+    """The ball is at 0.1 m when it leaves the hand, and far away 0.2 s later."""
+    phases = Phase("move", 1.0, forward=0.1), Phase("move", 1.0, forward=3.0, ballistic=True)
+    thrower = PlannedContact("left_hand")
+    timeline = Timeline.of(InteractionPlan("", "throw", "ball", (thrower,), phases))
+    place = np.array([[0.0, 0, 1], [0.1, 0, 1], [0.7, 0, 1]])
+    (found,) = anchors(
+        timeline, {thrower: SIDE}, place, np.tile(IDENTITY, (3, 1)), np.array([0.0, 1.0, 1.2]), CONFIG
+    )  # fmt: skip
+    np.testing.assert_allclose(found.position_w[:, 0], [0.0, 0.1, 0.1], atol=1e-12)
+
+
 def test_a_body_is_held_only_while_it_touches_and_is_drawn_nowhere_else() -> None:
     times = np.array([0.9, 1.0, 3.0, 3.1])
     seat = Hold(JOINT_INDEX["pelvis"], np.array([0.0, 0.0, 0.2]), IDENTITY, np.array([0.0, 0.0, 1.0]))

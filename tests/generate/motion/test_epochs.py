@@ -58,6 +58,17 @@ def test_one_who_carries_goes_along_and_one_who_lifts_stays() -> None:
     assert found[4] == found[3], "ten centimetres are within reach"
 
 
+def test_one_who_sweeps_or_throws_stays() -> None:
+    to_and_fro = (Phase("move", 1, leftward=0.5), Phase("move", 1, leftward=-0.5)) * 2
+    assert stances([epoch(0)], *to_and_fro) == [HERE] * 5
+    far = stances([epoch(0)], Phase("move", 1, leftward=1.5), Phase("move", 1, leftward=-1.5))
+    assert same(far[1], -1.5, -0.5, HERE.yaw), "out of reach"
+    thrown = stances([epoch(0)], Phase("move", 1, forward=0.4), Phase("move", 1, forward=3.0, ballistic=True))
+    assert thrown == [HERE] * 3
+    steady = stances([epoch(0)], *[Phase("move", 1, forward=0.15)] * 2)
+    assert same(steady[2], 0.0, -0.2, HERE.yaw), "what goes on in small moves is followed as far as it went"
+
+
 def test_one_who_turns_an_object_goes_round_it() -> None:
     """A quarter turn to the left: from half a metre before it to half a metre to its right, facing it again."""
     found = stances([epoch(1)], Phase("reach", 1), Phase("move", 2, turn=0.5 * np.pi))

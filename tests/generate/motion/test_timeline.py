@@ -36,6 +36,15 @@ def test_progress_goes_from_rest_to_rest_and_flight_at_constant_speed() -> None:
     np.testing.assert_allclose(thrown.progress(np.array([0.5, 1.0]))[:, 0], [0.25, 0.5])
 
 
+def test_what_is_thrown_is_let_go_of_at_speed() -> None:
+    swing, flight = Phase("move", 0.5, forward=0.4), Phase("move", 1.0, forward=1.6, ballistic=True)
+    thrown = Timeline.of(InteractionPlan("", "throw", "ball", (PlannedContact("left_hand"),), (swing, flight)))
+    done = thrown.progress(np.array([0.0, 0.25, 0.5, 0.75])) @ [0.4, 1.6]
+    np.testing.assert_allclose(done, [0.0, 0.1, 0.4, 0.8])
+    speed = np.gradient(thrown.progress(np.array([0.499, 0.5])) @ [0.4, 1.6], 0.001)[0]
+    assert speed == pytest.approx(1.6, rel=0.01), "as fast as the flight"
+
+
 def test_phases_are_stretched_never_shortened() -> None:
     timeline = Timeline.of(PLAN).at_least(np.array([0.0, 3.0, 0.0, 0.0]))
     np.testing.assert_allclose(timeline.seconds, [2.0, 3.0, 1.5, 0.5])

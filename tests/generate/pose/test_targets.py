@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,21 @@ def test_the_side_says_where_the_person_stands(box: Ground) -> None:
         found = draw_targets(pushed, 0, box, CONFIG, np.random.default_rng(0), 3)
         assert np.allclose(found.forward, [sign, 0.0, 0.0])
         assert np.allclose(found.edge, -0.2, atol=0.01)
+
+
+def test_a_foot_hits_the_side_before_the_person(box: Ground) -> None:
+    kicked = plan("kick", "right_foot", phases=(Phase("reach", 1.0), Phase("move", 1.0, forward=1.0, ballistic=True)))
+    kicked = replace(kicked, contacts=(PlannedContact("right_foot", grasped=False),))
+    found = draw_targets(kicked, 0, box, CONFIG, np.random.default_rng(0), 6)
+    normals = (found.normals[:, 0] * found.weights[:, 0, :, None]).sum(1)
+    assert (np.einsum("bk,bk->b", normals, found.toward) < -0.6).all()
+
+
+def test_two_hands_on_a_rod_leave_each_other_room() -> None:
+    rod = Ground.of(Shape.of(Primitive("cylinder", (0.015, 1.2))), UP, CONFIG)
+    found = draw_targets(plan("sweep", "left_hand", "right_hand"), 0, rod, CONFIG, np.random.default_rng(0), 4)
+    apart = np.linalg.norm(np.diff(found.points.mean(2), axis=1)[:, 0], axis=-1)
+    assert apart.min() > 0.1
 
 
 def test_errors_name_the_phase() -> None:

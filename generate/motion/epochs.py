@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,13 +89,15 @@ def find_epochs(
     facing, before = None, frozenset[PlannedContact]()
     for bound in range(len(plan.phases) + 1):
         contacts = timeline.in_force(bound)
-        if set(contacts) - before:
+        added = set(contacts) - before
+        if added:
             given = Given(facing, _places(poses, contacts, before, offsets))
-            pose, closure = _pose(plan, bound, contacts, shape, up_b, offsets, config, seed, given)
+            phase = posed_phase(plan, bound, added)
+            pose, closure = _pose(plan, phase, shape, up_b, offsets, config, seed, given)
             _check_reach(plan, pose, shape, offsets, config.height_m)
             facing = pose.facing_w[:2]
             poses |= {contact: pose for contact in contacts if contact not in poses}
-            found.append(_epoch(plan, bound, contacts, pose, closure, shape, offsets, foot))
+            found.append(_epoch(plan, bound, contacts, pose, closure, shape, offsets, foot, config.gait))
         before = frozenset(contacts)
     holds = {contact: hold(pose, contact, offsets, shape) for contact, pose in poses.items()}
     for epoch in found:
@@ -104,14 +106,18 @@ def find_epochs(
     return found, holds
 
 
+def posed_phase(plan: InteractionPlan, bound: int, added: Set[PlannedContact]) -> int:
+    """The phase with whose contacts a pose at a bound is found: the one that begins there, or, where more of the added
+    contacts are over when they have come about, the one that ends there."""
+    phases = [p for p in (bound, bound - 1) if 0 <= p < len(plan.phases)]
+    return max(phases, key=lambda p: len(added & set(plan.touching(p))))
+
+
 def _pose(
-    plan: InteractionPlan, bound: int, contacts: tuple[PlannedContact, ...], shape: Shape, up_b: np.ndarray,
-    offsets: np.ndarray, config: GenerateConfig, seed: int, given: Given,
+    plan: InteractionPlan, phase: int, shape: Shape, up_b: np.ndarray, offsets: np.ndarray, config: GenerateConfig,
+    seed: int, given: Given,
 ) -> tuple[StaticPose, tuple[float, float] | None]:  # fmt: skip
-    """The best of several at the beginning of the phase that follows, or of the last one that has the contacts."""
-    phase = min(bound, len(plan.phases) - 1)
-    if not set(contacts) & set(plan.touching(phase)):
-        phase = max(contact.last for contact in contacts)
+    """The best of several at the beginning of a phase."""
     rest = rotations.between(up_b, np.array([0.0, 0.0, 1.0]))
     drawn = replace(config.pose, use_affordance=config.use_affordance)
     found = synthesise_poses(
@@ -165,7 +171,7 @@ def _places(
 
 def _epoch(
     plan: InteractionPlan, bound: int, contacts: tuple[PlannedContact, ...], pose: StaticPose,
-    closure: tuple[float, float] | None, shape: Shape, offsets: np.ndarray, foot: Foot,
+    closure: tuple[float, float] | None, shape: Shape, offsets: np.ndarray, foot: Foot, config: GaitConfig,
 ) -> Epoch:  # fmt: skip
     joints, _ = skeleton.forward_kinematics(pose.joint_rotations_b, pose.root_position_w, offsets)
     ends = np.array([[JOINT_INDEX[f"{side}_{name}"] for name in ("ankle", "foot")] for side in SIDES])
@@ -180,6 +186,8 @@ def _epoch(
     down = [i for i in range(2) if standing[i]] or [0, 1]
     middle = feet[down].mean((0, 1))[:2]
     stance = Stance(float(middle[0]), float(middle[1]), float(np.arctan2(np.sin(yaw), np.cos(yaw))))
+    if sum(standing) == 1:  # the other foot is up, and comes down beside
+        stance = stance.ahead(0.0, (standing[1] - 0.5 * sum(standing)) * config.stance_width)
     if _stands_on(plan, contacts):
         stance, floor = _stepping(stance, pose, shape, foot)
         return Epoch(bound, contacts, pose, closure, stance, (True, True), False, floor)
@@ -188,7 +196,8 @@ def _epoch(
         stance = stance.ahead(0.0, float(turn_matrix(np.array(-yaw))[1] @ (hands - middle)))
     carried = any(contact_purpose(plan, contact) == "settle" for contact in contacts)
     if not carried and all(standing):
-        stance = stance.ahead(-_too_near(stance, pose, shape, foot))
+        follows = any(step.forward < -_CARRIES_ALONG[0] for step in plan.phases[bound:])
+        stance = stance.ahead(-_too_near(stance.ahead(_CLEAR if follows else 0.0), pose, shape, foot))
     return Epoch(bound, contacts, pose, closure, stance, (standing[0], standing[1]), carried)
 
 

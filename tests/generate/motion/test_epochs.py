@@ -7,7 +7,7 @@ import pytest
 
 from generate.motion.config import GaitConfig
 from generate.motion.contacts import joint_of
-from generate.motion.epochs import Epoch, hold, plan_stances, walk_away, walk_up
+from generate.motion.epochs import Epoch, hold, plan_stances, posed_phase, walk_away, walk_up
 from generate.motion.postures import relaxed
 from generate.motion.stances import Stance
 from generate.motion.timeline import Timeline
@@ -138,6 +138,20 @@ def test_a_new_contact_far_off_is_walked_to_and_a_near_one_is_not() -> None:
     far = Stance(1.0, -0.5, HERE.yaw)
     assert stances([epoch(1), epoch(3, far)], *phases)[3] == far
     assert stances([epoch(1), epoch(3, HERE.ahead(0.1))], *phases)[3] == HERE
+
+
+def test_a_pose_has_the_contacts_that_are_added() -> None:
+    """A head that only taps is in the reach that ends there, a hand that comes along with it as well; who sits down as
+    the hands let go is posed for the sitting."""
+    hand, tap = PlannedContact("left_hand", first=0, last=1), PlannedContact("head", first=0, last=0)
+    hips = PlannedContact("hips", first=2, last=2)
+    phases = Phase("reach", 1), Phase("hold", 1), Phase("hold", 1)
+    plan = InteractionPlan("", "butt", "box", (hand, tap, hips), phases)
+    assert posed_phase(plan, 1, {hand}) == 1
+    assert posed_phase(plan, 1, {hand, tap}) == 0
+    assert posed_phase(plan, 2, {hips}) == 2
+    late = InteractionPlan("", "tap", "box", (PlannedContact("left_hand", first=2, last=2),), (*phases[1:], phases[0]))
+    assert posed_phase(late, 3, set(late.contacts)) == 2, "the last phase ends with it"
 
 
 def test_a_hold_is_where_the_hand_was_and_its_normal_is_that_of_the_surface() -> None:

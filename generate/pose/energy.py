@@ -153,10 +153,10 @@ class PoseEnergy:
         return self.beyond_edge(posed.joints_w).square().mean(-1)
 
     def beyond_edge(self, joints_w: torch.Tensor) -> torch.Tensor:
-        """m by which each foot is in among the object, [B, 52, 3] m -> [B, 2]; 0 where the object carries the person,
-        or feet are on it."""
-        if self.carried or len(self.standing) < 2:
-            return joints_w.new_zeros(len(joints_w), 2)
+        """m by which each standing foot is in among the object, [B, 52, 3] m -> [B, F]; 0 where the object carries the
+        person, or both feet are on it."""
+        if self.carried or not self.standing:
+            return joints_w.new_zeros(len(joints_w), 1)
         middles = torch.stack([joints_w[:, _FEET[foot]].mean(1) for foot in self.standing], 1)
         beyond = (middles * self.targets.toward[:, None]).sum(-1) - self.targets.edge[:, None]
         return (beyond + self.config.stand_off).clamp_min(0.0)

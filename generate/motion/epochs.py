@@ -30,6 +30,8 @@ _LOW = 0.35
 """m over the floor, below which an object is in the way of feet."""
 _TOES = 0.08
 """m of toes before the ball of the foot."""
+_FOLLOWED = 0.1
+"""m more between toes and what is pulled after the person."""
 _CLEAR = 0.03
 """m between toes or heels and what the person steps up onto, or off."""
 _STRIDE = 0.6
@@ -197,7 +199,7 @@ def _epoch(
     carried = any(contact_purpose(plan, contact) == "settle" for contact in contacts)
     if not carried and all(standing):
         follows = any(step.forward < -_CARRIES_ALONG[0] for step in plan.phases[bound:])
-        stance = stance.ahead(-_too_near(stance.ahead(_CLEAR if follows else 0.0), pose, shape, foot))
+        stance = stance.ahead(-_too_near(stance.ahead(_FOLLOWED if follows else 0.0), pose, shape, foot))
     return Epoch(bound, contacts, pose, closure, stance, (standing[0], standing[1]), carried)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,22 @@ def test_a_sliding_hand_goes_in_circles_on_the_surface_and_stops_where_it_is() -
     np.testing.assert_allclose(aside[np.isclose(times, 2.25)], -aside[np.isclose(times, 2.75)], atol=1e-12)
     after = times > 3.0
     np.testing.assert_allclose(aside[after, :2], np.tile(aside[np.isclose(times, 3.0), :2], (after.sum(), 1)))
+
+
+def test_hands_do_not_follow_what_flies_off_nor_run_ahead_of_what_flies_in() -> None:
+    """The ball goes 1 m/s along x all the time; it is held from 1 s to 2 s, caught before and thrown after."""
+    held = PlannedContact("left_hand", first=0, last=1)
+    phases = Phase("reach", 1.0, forward=1.0, ballistic=True), Phase("move", 1.0, forward=1.0)
+    caught = InteractionPlan("", "catch", "ball", (held,), (*phases, Phase("move", 1.0, forward=1.0, ballistic=True)))
+    times = np.array([0.5, 0.8, 1.0, 1.5, 2.0, 2.2, 2.5])
+    ball = np.column_stack((times, np.zeros((7, 2))))
+    (found,) = anchors(Timeline.of(caught), {held: SIDE}, ball, np.tile(IDENTITY, (7, 1)), times, CONFIG)
+    np.testing.assert_allclose(found.position_w[:, 0], [1.0, 1.0, 1.0, 1.5, 2.0, 2.0, 2.0])
+
+
+def test_feet_that_walk_onto_an_object_need_no_anchor() -> None:
+    walked = replace(SIDE, walked=True)
+    assert anchors(TIMELINE, {HAND: walked}, np.zeros((1, 3)), IDENTITY[None], np.ones(1), CONFIG) == ()
 
 
 def test_frames_of_a_contact() -> None:

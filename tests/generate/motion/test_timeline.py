@@ -50,3 +50,15 @@ def test_phases_are_stretched_never_shortened() -> None:
     np.testing.assert_allclose(timeline.seconds, [2.0, 3.0, 1.5, 0.5])
     assert timeline.times[-1] == pytest.approx(7.0)
     assert len(timeline.times) == 7 * FPS + 1
+
+
+def test_what_is_thrown_gets_evenly_faster_up_to_its_flight() -> None:
+    throw = InteractionPlan(
+        "", "throw", "ball", (PlannedContact("left_hand", first=0, last=0),),
+        (Phase("move", 0.5, forward=0.4), Phase("move", 1.0, forward=1.6, ballistic=True)),
+    )  # fmt: skip
+    times = np.linspace(0.0, 0.5, 6)
+    way = 0.4 * Timeline.of(throw).progress(times)[:, 0]
+    np.testing.assert_allclose(np.diff(way, 2), 2 * 0.4 * (0.1 / 0.5) ** 2, atol=1e-12)
+    ends = 0.4 * np.diff(Timeline.of(throw).progress(np.array([0.5 - 1e-6, 0.5]))[:, 0]) / 1e-6
+    assert ends[0] == pytest.approx(1.6, rel=1e-4), "as fast as it flies: no jerk as it leaves the hands"

@@ -16,7 +16,7 @@ from generate.pose.body import part_joints
 from sim import rotations
 from sim.contact_graph import ContactGraph
 from sim.keypoint_names import KEYPOINT_NAMES
-from sim.keypoints import KEYPOINT_JOINTS, keypoint_offsets
+from sim.keypoints import KEYPOINT_DIRECTIONS, KEYPOINT_JOINTS, keypoint_offsets
 from sim.objects import Shape
 from sim.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS
 
@@ -139,9 +139,10 @@ def sliding_radius(shape: Shape, point_b: np.ndarray, normal_b: np.ndarray) -> f
 def contact_graph(
     timeline: Timeline, holds: Mapping[PlannedContact, Hold], shape: Shape, offsets: np.ndarray, frames: int
 ) -> ContactGraph:
-    """Keypoints of the touching parts that lie on the surface while they are held; at least the nearest one.
+    """Keypoints of the touching parts that face the surface and lie on it while they are held; at least the nearest.
 
-    Those of a sliding part are on another place every tenth of a second.
+    AnchorHOI's contact keypoints: paired by nearness and opposing normals, the surface's being that under the part's
+    middle. Those of a sliding part are on another place every tenth of a second.
     """
     offset_b = keypoint_offsets(offsets)
     rows: list[tuple[str, np.ndarray, int, int]] = []
@@ -149,6 +150,8 @@ def contact_graph(
         some = [i for i, j in enumerate(KEYPOINT_JOINTS) if j in part_joints(contact.body_part) and j == hold.joint]
         some = some or [i for i, j in enumerate(KEYPOINT_JOINTS) if j == hold.joint]
         held = hold.position_b + rotations.rotate(hold.rotation_b, offset_b[some])
+        facing = rotations.rotate(hold.rotation_b, KEYPOINT_DIRECTIONS[some]) @ hold.normal_b < 0.0
+        facing |= ~facing.any()
         first, last = interval(timeline, contact, frames)
         each = _SLIDE_FRAMES if contact.slides else last - first + 1
         for start in range(first, last + 1, each):
@@ -156,7 +159,8 @@ def contact_graph(
             since = np.array([max(0.5 * (start + end) / FPS - timeline.held(contact)[0], 0.0)])
             points = held + _sliding(hold, since) if contact.slides else held
             surface, distance = shape.signed_closest(points)
-            near = np.flatnonzero(distance < max(_TOUCHING, float(distance.min()) + 1e-6))
+            away = np.where(facing, distance, np.inf)
+            near = np.flatnonzero(away < max(_TOUCHING, float(away.min()) + 1e-6))
             rows += [(KEYPOINT_NAMES[some[k]], surface[k], start, end) for k in near]
     if not rows:
         return ContactGraph()

@@ -174,7 +174,7 @@ def _level(ledger: Ledger) -> None:
     """What is long and upright in the hands is tilted away from the person, about the hands at its lower end."""
     length, angle = ledger.size_m[2], 1.2
     if length > 2.0 * max(ledger.size_m[:2]) and not ledger.position["tilt"]:
-        ledger.phase("move", 0.6, tilt=angle, forward=round(0.3 * length * math.sin(angle), 3))
+        ledger.phase("move", 0.6, tilt=angle, forward=round(0.4 * length * math.sin(angle), 3))
 
 
 def tool(ledger: Ledger, step: Step) -> None:

@@ -369,7 +369,7 @@ def walk_up(goal: Stance, faces_away: bool, config: GaitConfig) -> Stance:
     """Where the way to a stance begins: behind it; for one who will face away, beside it, so that they turn in."""
     if not faces_away:
         return goal.ahead(-config.walk_up)
-    return goal.ahead(0.6 * config.walk_up, 0.7 * config.walk_up, -0.5 * np.pi)
+    return goal.ahead(0.9 * config.walk_up, 0.5 * config.walk_up, -0.5 * np.pi)
 
 
 def walk_away(stance: Stance, faces_away: bool, config: GaitConfig) -> Stance:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from generate.gait import minimum_jerk
 from generate.limbs import solve_limb
 from generate.motion.config import SpaceTimeConfig
 from generate.motion.contacts import Hold
 from generate.motion.energy import Course, MotionEnergy, Subject, corrected, descend
 from generate.motion.stances import Stance
+from generate.motion.timeline import Timeline
+from generate.plan import PlannedContact
 from recon.body.pose_prior import load_pose_prior
 from sim import rotations, skeleton
 from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, SIDES
 
 _IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
+_GRIP_SECONDS = 0.25
+"""In which fingers close, and open."""
 _BLENDS = (0.0, 0.4, 0.8)
 """Shares of the relaxed posture in what a descent begins with."""
 
@@ -72,6 +77,23 @@ def holding(holds: Sequence[Hold], posture: Posture) -> Posture:
         if hold.fingers_b is not None:
             local[hold.joint + 1 : hold.joint + 16] = hold.fingers_b
     return Posture(local, posture.root)
+
+
+def closing(
+    timeline: Timeline, holds: Mapping[PlannedContact, Hold], times: np.ndarray, rotations_b: np.ndarray, free: Posture
+) -> np.ndarray:
+    """[T, 52, 4] with fingers that are at ease until shortly before their hand takes hold, and again after it."""
+    out = rotations_b.copy()
+    for hand in {hold.joint for hold in holds.values() if hold.fingers_b is not None}:
+        fingers = np.tile(free.rotations_b[hand + 1 : hand + 16], (len(times), 1, 1))
+        for contact, hold in holds.items():
+            if hold.joint == hand and hold.fingers_b is not None:
+                begin, end = timeline.held(contact)
+                outside = np.maximum(np.maximum(begin - times, times - end), 0.0) / _GRIP_SECONDS
+                closed = np.repeat(1.0 - minimum_jerk(outside)[:, None], 15, 1)
+                fingers = rotations.slerp(fingers, np.broadcast_to(hold.fingers_b, fingers.shape).copy(), closed)
+        out[:, hand + 1 : hand + 16] = fingers
+    return out
 
 
 def relaxed(offsets: np.ndarray, ankle_height: float) -> Posture:

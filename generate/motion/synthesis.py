@@ -23,7 +23,7 @@ from generate.motion.contacts import anchors, contact_graph, contact_labels
 from generate.motion.draft import Draft, Load, draft, push_lean
 from generate.motion.energy import Course, MotionEnergy, Subject, descend
 from generate.motion.epochs import Epoch, find_epochs, plan_stances
-from generate.motion.postures import Posture, apply, holding, idle_arms, relaxed, settle
+from generate.motion.postures import Posture, apply, closing, holding, idle_arms, relaxed, settle
 from generate.motion.stances import Foot, Stance, balls, footsteps, needed_seconds, toes
 from generate.motion.timeline import FPS, Timeline
 from generate.object_path import GRAVITY, object_path
@@ -312,10 +312,11 @@ class _Synthesis:
         load = self._load(self.times, self.position_w, self.rotation_w)
         self.load = load
         self.balanced = 1.0 - self._over_time(self.carried)
-        return draft(
+        found = draft(
             self.timeline, self.times, self.stances, postures, self.feet, self.offsets, load,
             self._over_time(self.standing), self.balanced, self.config.height_m,
         )  # fmt: skip
+        return replace(found, rotations_b=closing(self.timeline, self.holds, self.times, found.rotations_b, self.free))
 
     def _optimised(self, drafted: Draft) -> tuple[np.ndarray, np.ndarray]:
         """Space-time optimisation on key frames, its corrections on all frames, and limbs exactly on their goals."""

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from generate.motion.config import SpaceTimeConfig
+from generate.motion.contacts import Hold
 from generate.motion.energy import Anchors, Course, Subject
-from generate.motion.postures import Posture, idle_arms, relaxed, settle
+from generate.motion.postures import Posture, closing, holding, idle_arms, relaxed, settle
 from generate.motion.stances import Stance
+from generate.motion.timeline import Timeline
+from generate.plan import InteractionPlan, Phase, PlannedContact
 from sim import rotations, skeleton
 from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, SIDES
 from sim.subject import default_offsets
@@ -77,6 +80,24 @@ def test_an_idle_arm_hangs_however_the_trunk_bends_and_a_busy_one_stays(free: Po
     joints, upright = joints_w(found, HERE), joints_w(free, HERE)
     arm = [JOINT_INDEX["left_shoulder"], JOINT_INDEX["left_wrist"]]
     np.testing.assert_allclose(np.diff(joints[arm], axis=0), np.diff(upright[arm], axis=0), atol=1e-9)
+
+
+def test_fingers_close_as_the_hand_takes_hold_and_open_as_it_lets_go(free: Posture) -> None:
+    contact, wrist = PlannedContact("left_hand", first=0, last=1), JOINT_INDEX["left_wrist"]
+    timeline = Timeline.of(InteractionPlan("", "lift", "box", (contact,), (Phase("reach", 1), Phase("hold", 1))))
+    fist = np.tile(rotations.from_rotvec(np.array([0.0, 0.8, 0.0])), (15, 1))
+    grip = Hold(wrist, np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]), np.array([1.0, 0.0, 0.0]), fingers_b=fist)
+    assert np.array_equal(holding([grip], free).rotations_b[wrist + 1 : wrist + 16], fist)
+    times = np.array([0.5, 0.7, 1.0, 1.5, 2.0, 2.5])
+    given = np.tile(free.rotations_b, (6, 1, 1))
+    given[:, wrist + 1 : wrist + 16] = fist
+    fingers = closing(timeline, {contact: grip}, times, given, free)[:, wrist + 1 : wrist + 16]
+    at_ease = free.rotations_b[wrist + 1 : wrist + 16]
+    for frame, expected in enumerate((at_ease, at_ease, fist, fist, fist, at_ease)):
+        assert rotations.angle_between(fingers[frame], expected).max() < 1e-6, frame
+    left_alone = closing(timeline, {contact: grip}, times, given, free)
+    left_alone[:, wrist + 1 : wrist + 16] = fist
+    np.testing.assert_array_equal(left_alone, given)
 
 
 def test_descents_reach_the_anchors_of_their_bounds(

@@ -331,7 +331,7 @@ class _Synthesis:
         )  # fmt: skip
         keys = np.arange(0, count, config.stride)
         energy = MotionEnergy(self.subject, course.at(keys, config.stride / FPS), config)
-        turn, move, self.terms = descend(energy, drafted.rotations_b[keys], drafted.root_w[keys], config.steps)
+        turn, move, _ = descend(energy, drafted.rotations_b[keys], drafted.root_w[keys], config.steps)
         spread = CubicSpline(keys, turn, bc_type="natural")(np.arange(count))
         local = apply(drafted.rotations_b, spread)
         root = drafted.root_w + CubicSpline(keys, move, bc_type="natural")(np.arange(count))

@@ -141,6 +141,17 @@ def test_keypoints_of_the_graph_are_the_hands_and_lie_on_the_surface() -> None:
         assert np.linalg.norm(point - where) == pytest.approx(away, abs=1e-9), "the nearest on the surface"
 
 
+def test_keypoints_of_the_graph_face_the_surface() -> None:
+    """A thin plate in the hand: the back of the hand is within reach of it, but looks the other way."""
+    plate = Shape.of(Primitive("box", (0.4, 0.4, 0.002)))
+    down = Hold(TOP.joint, np.array([0.0, 0.1, 0.012]), IDENTITY, TOP.normal_b)
+    graph = contact_graph(TIMELINE, {REST: down}, plate, OFFSETS, 91)
+    turned = rotations.from_rotvec(np.array([0.0, np.pi, 0.0]))
+    other = contact_graph(TIMELINE, {REST: replace(down, rotation_b=turned)}, plate, OFFSETS, 91)
+    assert graph.keypoints
+    assert not set(graph.keypoints) & set(other.keypoints)
+
+
 def test_the_graph_follows_a_sliding_hand() -> None:
     """Every frame it is held in has a place, within a tenth of a second's way of where the palm then is."""
     times = np.arange(121) / 30.0

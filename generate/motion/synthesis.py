@@ -22,8 +22,9 @@ from generate.motion.config import GenerateConfig
 from generate.motion.contacts import anchors, contact_graph, contact_labels
 from generate.motion.draft import Draft, Load, draft, push_lean
 from generate.motion.energy import Course, MotionEnergy, Subject, descend
-from generate.motion.epochs import Epoch, find_epochs, plan_stances
+from generate.motion.epochs import Epoch, find_epochs
 from generate.motion.postures import Posture, apply, closing, holding, idle_arms, relaxed, settle
+from generate.motion.route import plan_stances
 from generate.motion.stances import Foot, Stance, balls, footsteps, needed_seconds, toes
 from generate.motion.timeline import FPS, Timeline
 from generate.object_path import GRAVITY, object_path
@@ -205,7 +206,7 @@ class _Synthesis:
         for b in range(len(self.stances)):
             epoch = self._epoch_at(b)
             if epoch is not None:
-                standing[b], carried[b] = epoch.standing, epoch.carried
+                standing[b], carried[b] = epoch.footing.standing, epoch.footing.carried
         return standing, carried
 
     def _epoch_at(self, bound: int) -> Epoch | None:
@@ -276,7 +277,7 @@ class _Synthesis:
         for b in bounds:
             epoch = self._epoch_at(b)
             assert epoch is not None
-            guess = Posture.beside(epoch.stance, epoch.pose.joint_rotations_b, epoch.pose.root_position_w)
+            guess = Posture.beside(epoch.footing.stance, epoch.pose.joint_rotations_b, epoch.pose.root_position_w)
             busy = {c.body_part.partition("_")[0] for c in epoch.contacts if c.body_part.endswith(("hand", "arm"))}
             guesses.append(holding([self.holds[c] for c in epoch.contacts], idle_arms(guess, self.free, busy)))
         position, rotation = self._object(times)

@@ -7,8 +7,11 @@ import pytest
 
 from generate.motion.config import GaitConfig
 from generate.motion.contacts import joint_of
-from generate.motion.epochs import Epoch, hold, plan_stances, posed_phase, walk_away, walk_up
+from generate.motion.epochs import Epoch, posed_phase
+from generate.motion.footing import Footing
+from generate.motion.holds import hold
 from generate.motion.postures import relaxed
+from generate.motion.route import plan_stances, walk_away, walk_up
 from generate.motion.stances import Stance
 from generate.motion.timeline import Timeline
 from generate.plan import InteractionPlan, Phase, PlannedContact
@@ -34,7 +37,7 @@ def pose(object_w: np.ndarray = AHEAD, turned: np.ndarray = IDENTITY) -> StaticP
 
 
 def epoch(bound: int, stance: Stance = HERE, *, carried: bool = False) -> Epoch:
-    return Epoch(bound, (), pose(), None, stance, (True, True), carried)
+    return Epoch(bound, (), pose(), None, Footing(stance, (True, True), carried))
 
 
 def stances(epochs: list[Epoch], *phases: Phase, **changes: bool) -> list[Stance]:
@@ -91,7 +94,7 @@ def test_one_who_stands_on_something_steps_up_from_the_floor_and_down_again() ->
     feet = tuple(PlannedContact(part, "top", 1, 2, grasped=False) for part in ("left_foot", "right_foot"))
     phases = Phase("approach", 2), Phase("reach", 1), Phase("hold", 1), Phase("release", 1)
     plan = InteractionPlan("", "stand", "platform", feet, phases)
-    stood = Epoch(2, feet, pose(), None, on, (True, True), False, (HERE, after))
+    stood = Epoch(2, feet, pose(), None, Footing(on, (True, True), False, (HERE, after)))
     found = plan_stances(Timeline.of(plan), [stood], FIRST, GAIT)
     assert found[1:] == [HERE, on, on, after]
     assert same(found[0], 0.0, -1.5, HERE.yaw)

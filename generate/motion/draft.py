@@ -10,7 +10,7 @@ from scipy import ndimage
 from generate.gait import GRAVITY, FeetTracks, balance
 from generate.motion import limbs
 from generate.motion.postures import Posture
-from generate.motion.stances import Stance, between
+from generate.motion.stances import Stance, ankles, between
 from generate.motion.timeline import FPS, Timeline
 from sim import rotations, skeleton
 from sim.body.capsules import body_geoms
@@ -57,8 +57,7 @@ def draft(
             as in `generate.motion.energy.Course`.
     """
     feet_w = foot_rotations(feet)
-    to_ball = offsets[[JOINT_INDEX[f"{side}_foot"] for side in SIDES]]
-    ankles = feet.ball_w - rotations.rotate(feet_w, np.broadcast_to(to_ball, feet.ball_w.shape).copy())
+    ankles_w = ankles(feet.ball_w, feet_w, offsets)
     path = _path(timeline, times, stances)
     local, place = _blended(timeline, times, postures)
     yaw = rotations.from_rotvec(path[:, 2:] * np.array([0.0, 0.0, 1.0]))
@@ -73,11 +72,11 @@ def draft(
         if turn:
             off = center - center_of_mass(posed, root, offsets, load)
             root[:, :2] += balanced[:, None] * ndimage.gaussian_filter1d(off, 2.0, axis=0, mode="nearest")
-        root[:, 2] = _low_enough(local, root, offsets, ankles, standing)
-        legs = limbs.stand(local, root, offsets, ankles, feet_w)
+        root[:, 2] = _low_enough(local, root, offsets, ankles_w, standing)
+        legs = limbs.stand(local, root, offsets, ankles_w, feet_w)
         posed = _legs_blended(local, legs, standing)
     forward = np.column_stack((np.cos(path[:, 2]), np.sin(path[:, 2]), np.zeros(len(times))))
-    return Draft(posed, root, ankles, feet_w, center, forward)
+    return Draft(posed, root, ankles_w, feet_w, center, forward)
 
 
 def foot_rotations(feet: FeetTracks) -> np.ndarray:
@@ -102,8 +101,7 @@ def center_of_mass(local: np.ndarray, root: np.ndarray, offsets: np.ndarray, loa
 
 def _path(timeline: Timeline, times: np.ndarray, stances: list[Stance]) -> np.ndarray:
     """[T, 3] x, y, yaw of the stance's middle."""
-    progress = timeline.progress(times)
-    phase = np.clip(np.searchsorted(timeline.bounds, times, side="right") - 1, 0, len(timeline.seconds) - 1)
+    progress, phase = timeline.progress(times), timeline.phase_at(times)
     path = np.zeros((len(times), 3))
     for p in range(len(timeline.seconds)):
         rows = phase == p
@@ -112,8 +110,7 @@ def _path(timeline: Timeline, times: np.ndarray, stances: list[Stance]) -> np.nd
 
 
 def _blended(timeline: Timeline, times: np.ndarray, postures: list[Posture]) -> tuple[np.ndarray, np.ndarray]:
-    progress = timeline.progress(times)
-    phase = np.clip(np.searchsorted(timeline.bounds, times, side="right") - 1, 0, len(timeline.seconds) - 1)
+    progress, phase = timeline.progress(times), timeline.phase_at(times)
     share = progress[np.arange(len(times)), phase]
     turns, places = np.stack([p.rotations_b for p in postures]), np.stack([p.root for p in postures])
     spread = np.repeat(share[:, None], turns.shape[1], 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from generate.motion.config import GaitConfig
 from generate.motion.contacts import Hold, joint_of, sliding_radius
-from generate.motion.stances import Foot, Stance, balls, toes
+from generate.motion.stances import Foot, Stance, ankles, balls, toes
 from generate.plan import PlannedContact
 from generate.pose import StaticPose
 from sim import rotations, skeleton
@@ -66,12 +66,11 @@ def stood(
     """Those of the feet, which stand on the object where footsteps bring them."""
     found = {}
     feet = rotations.from_rotvec(toes(stance, config)[:, None] * np.array([0.0, 0.0, 1.0]))
-    to_ball = offsets[[JOINT_INDEX[f"{side}_foot"] for side in SIDES]]
-    ankles = balls(stance, config, foot) - rotations.rotate(feet, to_ball)
+    place = ankles(balls(stance, config, foot), feet, offsets)
     for contact in holds:
         if contact.body_part.endswith("foot"):
             i = SIDES.index(contact.body_part.partition("_")[0])
-            position = rotations.rotate_inverse(pose.object_rotation_w, ankles[i] - pose.object_position_w)
+            position = rotations.rotate_inverse(pose.object_rotation_w, place[i] - pose.object_position_w)
             rotation = rotations.multiply(rotations.inverse(pose.object_rotation_w), feet[i])
             found[contact] = replace(holds[contact], position_b=position, rotation_b=rotation, walked=True)
     return found

@@ -97,7 +97,7 @@ def closing(
 
 
 def relaxed(offsets: np.ndarray, ankle_height: float) -> Posture:
-    """Upright, knees a little bent, arms hanging."""
+    """Upright, arms hanging; the pelvis as high as knees that are a little bent want it."""
     world = np.tile(_IDENTITY, (1, skeleton.NUM_JOINTS, 1))
     local = skeleton.local_rotations(world)
     joints = skeleton.forward_kinematics(local, np.zeros((1, 3)), offsets)[0]

@@ -12,6 +12,8 @@ from generate.gait import LEFT, RIGHT, Step, cruise
 from generate.motion.config import GaitConfig
 from generate.motion.timeline import RAMP_SECONDS
 from generate.object_path import along_arc, turn_matrix
+from sim import rotations
+from sim.skeleton import JOINT_INDEX, SIDES
 
 _SWING = (0.12, 0.88)
 """Share of a step's time at which its foot leaves the floor, and comes down."""
@@ -72,6 +74,13 @@ def balls(stance: Stance, config: GaitConfig, foot: Foot) -> np.ndarray:
         toes = stance.ahead(0.0, 0.5 * side * config.stance_width, side * config.toe_out)
         rows.append([*toes.ahead(0.5 * foot.length).position, stance.z + foot.ball_height])
     return np.array(rows)
+
+
+def ankles(ball_w: np.ndarray, feet_w: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Where the ankles of feet are, given their balls [..., 2, 3] m, how they are turned [..., 2, 4], and the bones."""
+    to_ball = offsets[[JOINT_INDEX[f"{side}_foot"] for side in SIDES]]
+    place: np.ndarray = ball_w - rotations.rotate(feet_w, np.broadcast_to(to_ball, ball_w.shape).copy())
+    return place
 
 
 def toes(stance: Stance, config: GaitConfig) -> np.ndarray:

@@ -25,7 +25,7 @@ from generate.motion.energy import Course, MotionEnergy, Subject, descend
 from generate.motion.epochs import Epoch, find_epochs
 from generate.motion.postures import Posture, apply, closing, holding, idle_arms, relaxed, settle
 from generate.motion.route import plan_stances
-from generate.motion.stances import Foot, Stance, balls, footsteps, needed_seconds, toes
+from generate.motion.stances import Foot, Stance, ankles, balls, footsteps, needed_seconds, toes
 from generate.motion.timeline import FPS, Timeline
 from generate.object_path import GRAVITY, object_path
 from generate.objects.kinds import mass_of
@@ -298,12 +298,10 @@ class _Synthesis:
         gait = self.config.gait
         yaw = np.stack([toes(stance, gait) for stance in stances])
         feet = rotations.from_rotvec(yaw[..., None] * _UP)
-        to_ball = self.offsets[[JOINT_INDEX[f"{side}_foot"] for side in SIDES]]
         ball = np.stack([balls(stance, gait, self.foot) for stance in stances])
-        ankles = ball - rotations.rotate(feet, np.broadcast_to(to_ball, ball.shape).copy())
         forward = np.stack([np.append(stance.forward, 0.0) for stance in stances])
         return Course(
-            position, rotation, ankles, feet, self.standing[bounds],
+            position, rotation, ankles(ball, feet, self.offsets), feet, self.standing[bounds],
             np.stack([stance.position for stance in stances]), 1.0 - self.carried[bounds], load.share, load.center_w,
             forward, np.ones(len(times)),
             anchors(self.timeline, self.holds, position, rotation, times, self.config.optimisation),

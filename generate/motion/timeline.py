@@ -45,6 +45,11 @@ class Timeline:
         """[T] s, of the frames."""
         return np.arange(int(np.ceil(self.bounds[-1] * FPS)) + 1) / FPS
 
+    def phase_at(self, times: np.ndarray) -> np.ndarray:
+        """[N], index of the phase; the last one from its end on."""
+        index = np.searchsorted(self.bounds, times, side="right") - 1
+        return np.clip(index, 0, len(self.seconds) - 1)
+
     def progress(self, times: np.ndarray) -> np.ndarray:
         """[T, P] 0..1: at constant speed in flight, evenly faster before it, else from rest to rest."""
         columns = []

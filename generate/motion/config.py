@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from generate.pose.config import FineConfig, PoseConfig
 from sim.errors import PlanError
@@ -111,6 +112,7 @@ class GenerateConfig:
         pose: of the static poses; fine: of their fine stage; gait; optimisation: of the clip.
         samples: static poses that are drawn for each set of contacts, of which the best is taken.
         height_m: the person's stature.
+        style: a folder of recorded clips (.npz) whose postures are kept to where hands are alike; None: least effort.
         use_affordance: as in `PoseConfig`, of which it takes the place.
         use_anchors: contact keypoints hold body and object together, else only the postures at the phases' bounds.
         use_fine: grasps are closed by the fine stage.
@@ -122,6 +124,7 @@ class GenerateConfig:
     optimisation: SpaceTimeConfig = field(default_factory=SpaceTimeConfig)
     samples: int = 4
     height_m: float = 1.75
+    style: Path | None = None
     use_affordance: bool = True
     use_anchors: bool = True
     use_fine: bool = True

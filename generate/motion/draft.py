@@ -59,7 +59,7 @@ def draft(
     feet_w = foot_rotations(feet)
     ankles_w = ankles(feet.ball_w, feet_w, offsets)
     path = _path(timeline, times, stances)
-    local, place = _blended(timeline, times, postures)
+    local, place = blended(timeline, times, postures)
     yaw = rotations.from_rotvec(path[:, 2:] * np.array([0.0, 0.0, 1.0]))
     local[:, 0] = rotations.multiply(yaw, local[:, 0])
     root = rotations.rotate(yaw, place)
@@ -109,7 +109,8 @@ def _path(timeline: Timeline, times: np.ndarray, stances: list[Stance]) -> np.nd
     return path
 
 
-def _blended(timeline: Timeline, times: np.ndarray, postures: list[Posture]) -> tuple[np.ndarray, np.ndarray]:
+def blended(timeline: Timeline, times: np.ndarray, postures: list[Posture]) -> tuple[np.ndarray, np.ndarray]:
+    """Between the postures at the bounds: rotations [T, 52, 4] and roots [T, 3] m, beside the stances."""
     progress, phase = timeline.progress(times), timeline.phase_at(times)
     share = progress[np.arange(len(times)), phase]
     turns, places = np.stack([p.rotations_b for p in postures]), np.stack([p.root for p in postures])

@@ -57,6 +57,7 @@ class Course:
         load: [N], mass of what is carried over that of the body; load_w: [N, 3] m, its centre.
         forward: [N, 3] unit, the way of the stance; upright: [N] 0..1, whether it counts.
         anchors: of the touching parts. seconds: between frames, None where they are independent.
+        ease_b: [N, 52, 4], the postures that least effort draws to; None: the relaxed one.
     """
 
     position_w: np.ndarray
@@ -72,6 +73,7 @@ class Course:
     upright: np.ndarray
     anchors: tuple[Anchors, ...] = ()
     seconds: float | None = None
+    ease_b: np.ndarray | None = None
 
     def at(self, frames: np.ndarray, seconds: float | None = None) -> Course:
         """Some frames, `seconds` apart."""
@@ -156,11 +158,12 @@ class MotionEnergy:
         return given["balanced"] * (center[:, :2] - given["center_w"]).square().sum(-1)
 
     def _effort(self, rotations_b: torch.Tensor) -> torch.Tensor:
-        """Sum of the joints' squared turns (twice their half angle's sine) off the relaxed posture, rad^2.
+        """Sum of the joints' squared turns (twice their half angle's sine) off a posture at ease, rad^2.
 
         Shoulders are left to gravity.
         """
-        along = (rotations_b[:, list(_EASED)] * self._relaxed).sum(-1)
+        ease = self._given["ease_b"][:, list(_EASED)] if "ease_b" in self._given else self._relaxed
+        along = (rotations_b[:, list(_EASED)] * ease).sum(-1)
         return 4.0 * (1.0 - along.square()).sum(-1)
 
     def _acceleration(self, posed: PosedBody) -> torch.Tensor:

@@ -120,19 +120,21 @@ def relaxed(offsets: np.ndarray, ankle_height: float) -> Posture:
 
 def settle(
     subject: Subject, course: Course, config: SpaceTimeConfig, stances: list[Stance], free: Posture,
-    guesses: list[Posture],
+    guesses: list[Posture], styled: list[Posture] | None = None,
 ) -> list[Posture]:  # fmt: skip
     """The postures of N bounds: from blends of each guess with the relaxed one, the best that the descents find.
 
     Args:
-        course: of N independent frames. stances, guesses: N.
+        course: of N independent frames. stances, guesses: N. styled: N more to begin with.
     """
     config = replace(config, weights=replace(config.weights, stay=0.0))
     tried = [[guess.towards(free, share).at(s) for guess, s in zip(guesses, stances, strict=True)] for share in _BLENDS]
-    rows = np.tile(np.arange(len(stances)), len(_BLENDS))
+    if styled:
+        tried.append([posture.at(stance) for posture, stance in zip(styled, stances, strict=True)])
+    rows = np.tile(np.arange(len(stances)), len(tried))
     local, root = _stacked([row for some in tried for row in some])
     turn, move, terms = descend(MotionEnergy(subject, course.at(rows), config), local, root, config.posture_steps)
-    total = np.sum(list(terms.values()), axis=0).reshape(len(_BLENDS), -1)
+    total = np.sum(list(terms.values()), axis=0).reshape(len(tried), -1)
     best = total.argmin(0) * len(stances) + np.arange(len(stances))
     found, place = apply(local[best], turn[best]), root[best] + move[best]
     return [Posture.beside(s, q, p) for s, q, p in zip(stances, found, place, strict=True)]

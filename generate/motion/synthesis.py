@@ -20,12 +20,13 @@ from generate.gait import track_feet
 from generate.motion import limbs
 from generate.motion.config import GenerateConfig
 from generate.motion.contacts import anchors, contact_graph, contact_labels
-from generate.motion.draft import Draft, Load, draft, push_lean
+from generate.motion.draft import Draft, Load, blended, draft, push_lean
 from generate.motion.energy import Course, MotionEnergy, Subject, descend
 from generate.motion.epochs import Epoch, find_epochs
 from generate.motion.postures import Posture, apply, closing, holding, idle_arms, relaxed, settle
 from generate.motion.route import plan_stances
 from generate.motion.stances import Foot, Stance, ankles, balls, footsteps, needed_seconds, toes
+from generate.motion.style import load_style, wrists_beside
 from generate.motion.timeline import FPS, Timeline
 from generate.object_path import GRAVITY, object_path
 from generate.objects.kinds import mass_of
@@ -103,6 +104,8 @@ class _Synthesis:
         x, y, z = (float(edge) for edge in np.ptp(shape.bounds, axis=0))
         self.mass = plan.mass_kg or mass_of(plan, (x, y, z))
         self.free = relaxed(self.offsets, self.foot.ankle_height)
+        self.style = None if config.style is None else load_style(config.style)
+        self.styled: dict[int, tuple[Posture, str]] = {}
 
     def run(self) -> GeneratedMotion:
         self._stage("poses")
@@ -280,11 +283,13 @@ class _Synthesis:
             guess = Posture.beside(epoch.footing.stance, epoch.pose.joint_rotations_b, epoch.pose.root_position_w)
             busy = {c.body_part.partition("_")[0] for c in epoch.contacts if c.body_part.endswith(("hand", "arm"))}
             guesses.append(holding([self.holds[c] for c in epoch.contacts], idle_arms(guess, self.free, busy)))
+            self._find_style(b, guesses[-1], busy)
         position, rotation = self._object(times)
         load = self._load(times, position, rotation)
+        styled = [self._at_ease(b, guess) for b, guess in zip(bounds, guesses, strict=True)] if self.styled else None
         settled = settle(
             self.subject, self._course_at(stances, times, np.array(bounds), position, rotation, load),
-            self.config.optimisation, stances, self.free, guesses,
+            self.config.optimisation, stances, self.free, guesses, styled,
         )  # fmt: skip
         for b, posture in zip(bounds, settled, strict=True):
             found[b] = posture
@@ -305,7 +310,24 @@ class _Synthesis:
             np.stack([stance.position for stance in stances]), 1.0 - self.carried[bounds], load.share, load.center_w,
             forward, np.ones(len(times)),
             anchors(self.timeline, self.holds, position, rotation, times, self.config.optimisation),
+            ease_b=np.stack([self._at_ease(b).rotations_b for b in bounds]),
         )  # fmt: skip
+
+    def _find_style(self, bound: int, guess: Posture, busy: set[str]) -> None:
+        """Keep the recorded posture whose hands are nearest to those of a guess, where there is one."""
+        if self.style is None:
+            return
+        touching = np.array([side in busy for side in SIDES])
+        wrists = wrists_beside(guess.rotations_b, guess.root, self.offsets)
+        found = self.style.nearest(wrists, touching, self.config.height_m)
+        if found is not None:
+            self.styled[bound] = found
+
+    def _at_ease(self, bound: int, guess: Posture | None = None) -> Posture:
+        """What least effort draws to at a bound: the recorded posture, else the relaxed one, or the guess."""
+        if bound in self.styled:
+            return self.styled[bound][0]
+        return self.free if guess is None else guess
 
     def _draft(self, postures: list[Posture]) -> Draft:
         load = self._load(self.times, self.position_w, self.rotation_w)
@@ -327,6 +349,7 @@ class _Synthesis:
             self.position_w, self.rotation_w, drafted.ankles_w, drafted.feet_w, standing, drafted.center_w,
             np.where(self.balanced > 0.99, 1.0, 0.0), self.load.share, self.load.center_w, drafted.forward,
             np.ones(count), held,
+            ease_b=blended(self.timeline, self.times, [self._at_ease(b) for b in range(len(self.stances))])[0],
         )  # fmt: skip
         keys = np.arange(0, count, config.stride)
         energy = MotionEnergy(self.subject, course.at(keys, config.stride / FPS), config)
@@ -367,5 +390,6 @@ class _Synthesis:
             action=plan.action,
             group=f"{plan.action}_{plan.object_name}".replace(" ", "_"),
             source=f"touchstone generate, planner {plan.source or 'unknown'}, seed {self.seed}"
+            + "".join(f", style of {name}" for name in dict.fromkeys(name for _, name in self.styled.values()))
             + ("" if self.friction is None else f", friction {self.friction:.2f} chosen so that the object slides"),
         )

@@ -21,7 +21,7 @@ _LOW = 0.35
 """m over the floor, below which an object is in the way of feet."""
 _TOES = 0.08
 """m of toes before the ball of the foot."""
-_FOLLOWED = 0.1
+_FOLLOWED = 0.18
 """m more between toes and what is pulled after the person."""
 _CLEAR = 0.03
 """m between toes or heels and what the person steps up onto, or off."""

@@ -17,6 +17,8 @@ from sim.skeleton import JOINT_INDEX, SIDES
 
 _SWING = (0.12, 0.88)
 """Share of a step's time at which its foot leaves the floor, and comes down."""
+_AHEAD_OF_LOAD = 0.85
+"""Share of the time in which the feet of one who pulls get there."""
 _TURNS = 0.3
 """rad from which on a way to the side is a turn."""
 _SAME = (0.02, 0.05)
@@ -121,13 +123,14 @@ def needed_seconds(stances: list[Stance], config: GaitConfig) -> np.ndarray:
 
 
 def footsteps(
-    stances: list[Stance], bounds: np.ndarray, config: GaitConfig, foot: Foot, trailing: Sequence[bool] = ()
+    stances: list[Stance], bounds: np.ndarray, config: GaitConfig, foot: Foot, drives: Sequence[int] = ()
 ) -> list[Step]:
     """Steps from stance to stance; each pair of them has the time of its phase.
 
     Args:
-        trailing: for each phase, whether feet come down no farther ahead than what is pushed has gone by then; the last
-            foot but one stays behind, as in a lunge.
+        drives: for each phase, 1 where something is pushed along the floor: feet come down no farther ahead than it has
+            gone by then, and the last foot but one stays behind, as in a lunge; -1 where something is pulled after the
+            person: feet are out of its way sooner; else 0.
     """
     steps: list[Step] = []
     for p, (start, end) in enumerate(pairwise(stances)):
@@ -135,10 +138,11 @@ def footsteps(
         count = step_count(start, end, config)
         if not count:
             continue
-        each = (finish - begin) / count
+        drive = sum(drives[p : p + 1])
+        each = (finish - begin) / count * (_AHEAD_OF_LOAD if drive < 0 else 1.0)
         way = turn_matrix(np.array(-start.yaw)) @ (end.position - start.position)
         to_left = way[1] + 0.3 * (end.yaw - start.yaw) > 0.02
-        shares = _shares(start, end, count, finish - begin if any(trailing[p : p + 1]) else None)
+        shares = _shares(start, end, count, finish - begin if drive > 0 else None)
         path = between(start, end, np.minimum(shares, 1.0))
         for k, row in enumerate(path):
             which = (LEFT if to_left else RIGHT) if k % 2 == 0 else (RIGHT if to_left else LEFT)

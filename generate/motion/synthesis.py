@@ -43,6 +43,8 @@ from sim.skeleton import JOINT_INDEX, SIDES
 from sim.subject import default_offsets
 
 _UP = np.array([0.0, 0.0, 1.0])
+_PULLED_SLOWER = 1.3
+"""Time for steps of one who pulls, over that of one who walks."""
 _FRICTIONS, _SURELY = (0.15, 0.6), 0.7
 """Of objects on the floor; and the share of the friction at which one that is pushed tips over."""
 _IN_FRONT = 0.45
@@ -179,24 +181,26 @@ class _Synthesis:
         moved = np.linalg.norm(np.diff([posture.root for posture in postures], axis=0), axis=1)
         wait = [phase.kind in ("reach", "release") for phase in self.plan.phases]
         rising = np.where(wait, config.rise_seconds * np.sqrt(moved), 0.0)
-        self.timeline = self.timeline.at_least(np.maximum(needed_seconds(self.stances, config), rising))
+        drives = [self._drives(p) for p in range(len(self.plan.phases))]
+        slower = np.where(np.array(drives) < 0, _PULLED_SLOWER, 1.0)
+        self.timeline = self.timeline.at_least(np.maximum(needed_seconds(self.stances, config) * slower, rising))
         stride = self.config.optimisation.stride
         count = len(self.timeline.times)
         self.times = np.arange(-(-(count - 1) // stride) * stride + 1) / FPS
         self.position_w, self.rotation_w = self._object(self.times)
-        pushed = [self._pushes(p) for p in range(len(self.plan.phases))]
-        steps = footsteps(self.stances, self.timeline.bounds, config, self.foot, pushed)
+        steps = footsteps(self.stances, self.timeline.bounds, config, self.foot, drives)
         self.feet = track_feet(
             self.times, balls(self.stances[0], config, self.foot), toes(self.stances[0], config), self.foot.length,
             steps, lift=config.lift, heel_rise=config.heel_rise,
         )  # fmt: skip
 
-    def _pushes(self, phase: int) -> bool:
-        """Whether the object goes ahead of the person along the floor."""
+    def _drives(self, phase: int) -> int:
+        """1 where the object goes ahead of the person along the floor, -1 where it comes after them, else 0."""
         start, end = self.stances[phase : phase + 2]
         ahead = float((end.position - start.position) @ start.forward)
         raised = self.plan.height_m + sum(step.upward for step in self.plan.phases[: phase + 1])
-        return ahead > 0.05 and raised < 0.05 and self.plan.phases[phase].moves
+        along = raised < 0.05 and self.plan.phases[phase].moves and abs(ahead) > 0.05
+        return int(np.sign(ahead)) if along else 0
 
     def _object(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return object_path(

@@ -79,7 +79,7 @@ def test_up_a_step_the_feet_rise_before_they_go_ahead_and_down_the_other_way_rou
 def test_who_pushes_does_not_step_ahead_of_what_is_pushed() -> None:
     goal = HERE.ahead(1.35)
     bounds = np.array([0.0, 3.0])
-    free, behind = (footsteps([HERE, goal], bounds, GAIT, FOOT, [pushes]) for pushes in (False, True))
+    free, behind = (footsteps([HERE, goal], bounds, GAIT, FOOT, [pushes]) for pushes in (0, 1))
     assert len(free) == len(behind)
     first = balls(HERE, GAIT, FOOT)[:, 0]
 
@@ -90,4 +90,6 @@ def test_who_pushes_does_not_step_ahead_of_what_is_pushed() -> None:
 
     assert lead(free)[:-1].max() > 0.1
     np.testing.assert_allclose(lead(behind)[:-1], 0.0, atol=1e-9)
+    sooner = footsteps([HERE, HERE.ahead(-1.35)], bounds, GAIT, FOOT, [-1])
+    assert sooner[-1].end < 0.85 * 3.0, "who pulls is out of the way sooner"
     assert behind[-1].ball_w[0] == pytest.approx(balls(goal, GAIT, FOOT)[behind[-1].foot, 0])

@@ -50,6 +50,11 @@ class Stance:
         x, y = self.position + turn_matrix(np.array(self.yaw)) @ [forward, leftward]
         return Stance(float(x), float(y), self.yaw + turn, self.z)
 
+    def beside(self, place_w: np.ndarray) -> np.ndarray:
+        """[3] m ahead, left and above the floor of the stance's middle, of a place in the world."""
+        away = turn_matrix(np.array(-self.yaw)) @ (place_w[:2] - self.position)
+        return np.append(away, place_w[2])
+
     def same_as(self, other: Stance) -> bool:
         """Whether no step leads from one to the other."""
         apart = float(np.linalg.norm(self.position - other.position))

@@ -15,7 +15,7 @@ import numpy as np
 
 from generate.motion.postures import Posture
 from recon.body.pose_prior import canonical_axes, canonical_rotations
-from sim import rotations, skeleton
+from sim import rotations
 from sim.body.capsules import FOOT_JOINTS
 from sim.contact_fit import hand_contact
 from sim.errors import MotionError
@@ -110,9 +110,3 @@ def _stature(offsets: np.ndarray) -> float:
     """m, of one with such legs."""
     legs = [np.linalg.norm(bones[_LEGS], axis=-1).sum() for bones in (offsets, default_offsets(1.0))]
     return float(legs[0] / legs[1])
-
-
-def wrists_beside(rotations_b: np.ndarray, root: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """[2, 3] m, where a posture has its wrists, beside its stance."""
-    joints = skeleton.forward_kinematics(rotations_b, root, offsets)[0]
-    return joints[[JOINT_INDEX[f"{side}_wrist"] for side in SIDES]]

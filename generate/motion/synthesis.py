@@ -26,7 +26,7 @@ from generate.motion.epochs import Epoch, find_epochs
 from generate.motion.postures import Posture, apply, closing, holding, idle_arms, relaxed, settle
 from generate.motion.route import plan_stances
 from generate.motion.stances import Foot, Stance, ankles, balls, footsteps, needed_seconds, toes
-from generate.motion.style import load_style, wrists_beside
+from generate.motion.style import load_style
 from generate.motion.timeline import FPS, Timeline
 from generate.object_path import GRAVITY, object_path
 from generate.objects.kinds import mass_of
@@ -287,8 +287,8 @@ class _Synthesis:
             guess = Posture.beside(epoch.footing.stance, epoch.pose.joint_rotations_b, epoch.pose.root_position_w)
             busy = {c.body_part.partition("_")[0] for c in epoch.contacts if c.body_part.endswith(("hand", "arm"))}
             guesses.append(holding([self.holds[c] for c in epoch.contacts], idle_arms(guess, self.free, busy)))
-            self._find_style(b, guesses[-1], busy)
         position, rotation = self._object(times)
+        self._find_style(bounds, position, rotation)
         load = self._load(times, position, rotation)
         styled = [self._at_ease(b, guess) for b, guess in zip(bounds, guesses, strict=True)] if self.styled else None
         settled = settle(
@@ -317,15 +317,20 @@ class _Synthesis:
             ease_b=np.stack([self._at_ease(b).rotations_b for b in bounds]),
         )  # fmt: skip
 
-    def _find_style(self, bound: int, guess: Posture, busy: set[str]) -> None:
-        """Keep the recorded posture whose hands are nearest to those of a guess, where there is one."""
-        if self.style is None:
-            return
-        touching = np.array([side in busy for side in SIDES])
-        wrists = wrists_beside(guess.rotations_b, guess.root, self.offsets)
-        found = self.style.nearest(wrists, touching, self.config.height_m)
-        if found is not None:
-            self.styled[bound] = found
+    def _find_style(self, bounds: list[int], position: np.ndarray, rotation: np.ndarray) -> None:
+        """Keep, for each bound, the recorded posture whose hands are nearest to where the object has them, if any."""
+        for b, where, turned in zip(bounds if self.style else (), position, rotation, strict=False):
+            wrists, touching = np.zeros((2, 3)), np.zeros(2, bool)
+            for contact in self.timeline.in_force(b):
+                side, _, part = contact.body_part.partition("_")
+                if part == "hand":
+                    touching[SIDES.index(side)] = True
+                    place = where + rotations.rotate(turned, self.holds[contact].position_b)
+                    wrists[SIDES.index(side)] = self.stances[b].beside(place)
+            assert self.style is not None
+            found = self.style.nearest(wrists, touching, self.config.height_m)
+            if found is not None:
+                self.styled[b] = found
 
     def _at_ease(self, bound: int, guess: Posture | None = None) -> Posture:
         """What least effort draws to at a bound: the recorded posture, else the relaxed one, or the guess."""

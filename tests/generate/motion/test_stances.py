@@ -93,3 +93,10 @@ def test_who_pushes_does_not_step_ahead_of_what_is_pushed() -> None:
     sooner = footsteps([HERE, HERE.ahead(-1.35)], bounds, GAIT, FOOT, [-1])
     assert sooner[-1].end < 0.85 * 3.0, "who pulls is out of the way sooner"
     assert behind[-1].ball_w[0] == pytest.approx(balls(goal, GAIT, FOOT)[behind[-1].foot, 0])
+
+
+def test_a_place_beside_a_stance_by_hand() -> None:
+    """Two metres to the right of one who faces +y is a place two metres ahead of the world's +x."""
+    np.testing.assert_allclose(
+        Stance(1.0, 2.0, 0.5 * np.pi).beside(np.array([3.0, 2.0, 0.7])), [0, -2, 0.7], atol=1e-12
+    )

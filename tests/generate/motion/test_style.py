@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from generate.authored import author_box_push
-from generate.motion.style import Style, load_style, wrists_beside
-from sim import rotations
+from generate.motion.style import Style, load_style
+from sim import rotations, skeleton
 from sim.errors import MotionError
 from sim.motion import Motion
 from sim.subject import default_offsets
@@ -35,7 +35,8 @@ def test_a_posture_is_found_by_its_own_hands(style: Style) -> None:
         posture, name = found
         assert name == "push"
         np.testing.assert_allclose(posture.rotations_b, style.rotations_b[k])
-        reached = wrists_beside(posture.rotations_b, posture.root, default_offsets(1.75))
+        joints = skeleton.forward_kinematics(posture.rotations_b, posture.root, default_offsets(1.75))[0]
+        reached = joints[[skeleton.JOINT_INDEX["left_wrist"], skeleton.JOINT_INDEX["right_wrist"]]]
         np.testing.assert_allclose(reached, style.wrists[k] * 1.75, atol=2e-3)
 
 

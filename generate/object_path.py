@@ -10,10 +10,10 @@ import numpy as np
 
 from generate.affordance import SurfacePoints
 from generate.affordance.surface import upright
+from generate.gait import GRAVITY
 from generate.plan import InteractionPlan, Phase
 from sim import rotations
 
-GRAVITY = 9.81
 _ARC = 0.2
 """rad from which on an object that turns goes along an arc instead of straight: around the person who turns with it."""
 

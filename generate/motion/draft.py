@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from generate.gait import GRAVITY, FeetTracks, balance
+from generate.gait import FeetTracks, balance
 from generate.motion import limbs
+from generate.motion.loads import Load
 from generate.motion.postures import Posture
 from generate.motion.stances import Stance, ankles, between
 from generate.motion.timeline import FPS, Timeline
@@ -21,16 +22,6 @@ _CENTER_HEIGHT = 0.56
 """Of the centre of mass in standing, in statures."""
 _SWING = 0.35
 """rad of arm swing for every m of stride."""
-
-
-@dataclass(frozen=True, eq=False)
-class Load:
-    """What the person carries or pushes: mass [T] in shares of the body's, its centre [T, 3] m, and the pull on the
-    hands [T, 2], horizontal force times height over weight, m: the centre of mass leans against it."""
-
-    share: np.ndarray
-    center_w: np.ndarray
-    lean: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +148,3 @@ def _legs_blended(local: np.ndarray, legs: np.ndarray, standing: np.ndarray) -> 
         weight = np.repeat(standing[:, i, None], len(joints), 1)
         out[:, joints] = rotations.slerp(local[:, joints], legs[:, joints], weight)
     return out
-
-
-def push_lean(force: np.ndarray, way: np.ndarray, height: np.ndarray, weight: float) -> np.ndarray:
-    """By how far the centre of mass leads the feet who push with `force` [T] N along `way` [T, 2] at a height [T] m
-    over the floor; weight: kg of the body. [T, 2] m."""
-    lean: np.ndarray = (force * height / (weight * GRAVITY))[:, None] * way
-    return lean

@@ -14,21 +14,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from generate.affordance.contacts import contact_purpose
 from generate.affordance.surface import upright
 from generate.gait import track_feet
 from generate.motion import limbs
 from generate.motion.config import GenerateConfig
 from generate.motion.contacts import anchors, contact_graph, contact_labels
-from generate.motion.draft import Draft, Load, blended, draft, push_lean
+from generate.motion.draft import Draft, blended, draft
 from generate.motion.energy import Course, MotionEnergy, Subject, descend
 from generate.motion.epochs import Epoch, find_epochs
+from generate.motion.loads import Load, carried_load, sliding_friction
 from generate.motion.postures import Posture, apply, closing, holding, idle_arms, relaxed, settle
 from generate.motion.route import plan_stances
 from generate.motion.stances import Foot, Stance, ankles, balls, footsteps, needed_seconds, toes
 from generate.motion.style import load_style
 from generate.motion.timeline import FPS, Timeline
-from generate.object_path import GRAVITY, object_path
+from generate.object_path import object_path
 from generate.objects.kinds import mass_of
 from generate.plan import InteractionPlan
 from generate.pose.body import PoseBody
@@ -45,8 +45,6 @@ from sim.subject import default_offsets
 _UP = np.array([0.0, 0.0, 1.0])
 _PULLED_SLOWER = 1.3
 """Time for steps of one who pulls, over that of one who walks."""
-_FRICTIONS, _SURELY = (0.15, 0.6), 0.7
-"""Of objects on the floor; and the share of the friction at which one that is pushed tips over."""
 _IN_FRONT = 0.45
 """m from an object's edge to the person who only walks up to it."""
 
@@ -224,24 +222,10 @@ class _Synthesis:
 
     @functools.cached_property
     def friction(self) -> float | None:
-        """Of an object that goes along the floor under hands: low enough that it slides where a rougher one would tip
-        over, as far as that is likely. None where physics' default will do."""
-        ways = [step for step in self.plan.phases if step.moves and not (step.upward or step.tilt or step.ballistic)]
-        if not any(np.hypot(step.forward, step.leftward) > 0.1 for step in ways) or self.plan.height_m > 0.01:
-            return None
-        lift = np.cumsum([step.upward for step in self.plan.phases])
-        if lift.max(initial=0.0) > 0.02:
-            return None
+        """As `generate.motion.loads.sliding_friction`."""
         position, rotation = (x[0] for x in self._object(np.zeros(1)))
-        heights = [
-            float((position + rotations.rotate(rotation, hold.position_b))[2])
-            for contact, hold in self.holds.items()
-            if contact.body_part.endswith("hand")
-        ]
-        if not heights:
-            return None
-        along = np.abs(self.ground.surface.around.points[:, :2] @ self.facing).max()
-        return float(np.clip(_SURELY * along / max(heights), *_FRICTIONS))
+        depth = float(np.abs(self.ground.surface.around.points[:, :2] @ self.facing).max())
+        return sliding_friction(self.plan, self.holds, position, rotation, depth)
 
     def _over_time(self, values: np.ndarray) -> np.ndarray:
         """Values at the bounds [P + 1, ...] on all frames: they change in the course of a phase."""
@@ -251,24 +235,12 @@ class _Synthesis:
         return out
 
     def _load(self, times: np.ndarray, position_w: np.ndarray, rotation_w: np.ndarray) -> Load:
-        """What hands hold up weighs, what they push pulls."""
         around = self.ground.surface.around
         middle = rotations.rotate_inverse(upright(self.up_b), around.center + around.origin)
         center = position_w + rotations.rotate(rotation_w, np.broadcast_to(middle, position_w.shape).copy())
         raised = self.shape.lowest_height(position_w, rotation_w) - self.plan.height_m
-        held = np.zeros(len(times))
-        for contact in self.holds:
-            begin, end = self.timeline.held(contact)
-            if contact_purpose(self.plan, contact) not in ("settle", "tread"):
-                held = np.maximum(held, ((times >= begin) & (times <= end)).astype(float))
-        borne = held * np.clip(raised / 0.05, 0.0, 1.0)
         weight = body_mass(self.offsets)
-        speed = np.gradient(center[:, :2], times, axis=0) if len(times) > 1 else np.zeros((len(times), 2))
-        pace = np.linalg.norm(speed, axis=-1)
-        way = speed / np.maximum(pace, 1e-6)[:, None]
-        force = (self.friction or 0.0) * self.mass * GRAVITY * held * (1.0 - borne) * np.clip(pace / 0.1, 0.0, 1.0)
-        lean = push_lean(force, way, center[:, 2], weight)
-        return Load(borne * min(self.mass / weight, 1.0), center, lean)
+        return carried_load(self.timeline, times, center, raised, self.mass, self.friction or 0.0, weight)
 
     # Stages -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from generate.affordance import SurfacePoints
-from generate.object_path import GRAVITY, along_arc, object_path, planar_path, turn_matrix
+from generate.gait import GRAVITY
+from generate.object_path import along_arc, object_path, planar_path, turn_matrix
 from generate.plan import InteractionPlan, Phase, PlannedContact
 from sim import rotations
 from sim.geometry import Primitive

@@ -7,7 +7,8 @@ import pytest
 
 from generate.gait import GRAVITY, track_feet
 from generate.motion.config import GaitConfig
-from generate.motion.draft import Draft, Load, center_of_mass, draft, foot_rotations, push_lean
+from generate.motion.draft import Draft, center_of_mass, draft, foot_rotations
+from generate.motion.loads import Load, push_lean
 from generate.motion.postures import Posture, relaxed
 from generate.motion.stances import Foot, Stance, balls, footsteps, toes
 from generate.motion.timeline import FPS, Timeline

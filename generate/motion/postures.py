@@ -89,6 +89,8 @@ def closing(
         for contact, hold in holds.items():
             if hold.joint == hand and hold.fingers_b is not None:
                 begin, end = timeline.held(contact)
+                if any(phase.ballistic for phase in timeline.plan.phases[contact.last + 1 :][:1]):
+                    end -= _GRIP_SECONDS  # what flies off leaves an open hand
                 outside = np.maximum(np.maximum(begin - times, times - end), 0.0) / _GRIP_SECONDS
                 closed = np.repeat(1.0 - minimum_jerk(outside)[:, None], 15, 1)
                 fingers = rotations.slerp(fingers, np.broadcast_to(hold.fingers_b, fingers.shape).copy(), closed)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generate.gait import cruise
-from generate.plan import InteractionPlan, PlannedContact
+from generate.gait import GRAVITY, cruise
+from generate.plan import InteractionPlan, Phase, PlannedContact
 
 FPS = 30.0
 RAMP_SECONDS = 0.6
@@ -51,16 +51,25 @@ class Timeline:
         return np.clip(index, 0, len(self.seconds) - 1)
 
     def progress(self, times: np.ndarray) -> np.ndarray:
-        """[T, P] 0..1: at constant speed in flight, evenly faster before it, else from rest to rest."""
+        """[T, P] 0..1: at constant speed in flight, evenly faster up to its speed before it, else from rest to rest."""
         columns = []
         phases = self.plan.phases
         for p, (start, seconds) in enumerate(zip(self.bounds, self.seconds, strict=False)):
-            since, thrown = times - start, phases[p].moves and p + 1 < len(phases) and phases[p + 1].ballistic
-            if phases[p].ballistic or thrown:
-                columns.append(np.clip(since / seconds, 0.0, 1.0) ** (1 if phases[p].ballistic else 2))
+            since = times - start
+            if phases[p].ballistic:
+                columns.append(np.clip(since / seconds, 0.0, 1.0))
+            elif phases[p].moves and p + 1 < len(phases) and phases[p + 1].ballistic:
+                swing = min(2.0 * _metres(phases[p]) / self._launch_speed(p + 1), seconds)
+                columns.append(np.clip((since - seconds + swing) / swing, 0.0, 1.0) ** 2)
             else:
                 columns.append(cruise(since, seconds, RAMP_SECONDS))
         return np.stack(columns, 1)
+
+    def _launch_speed(self, phase: int) -> float:
+        """m/s at which a flight begins."""
+        flight, seconds = self.plan.phases[phase], float(self.seconds[phase])
+        rising = flight.upward / seconds + 0.5 * GRAVITY * seconds
+        return float(np.linalg.norm([flight.forward / seconds, flight.leftward / seconds, rising]))
 
     def held(self, contact: PlannedContact) -> tuple[float, float]:
         """From when to when a contact holds, s: a reach ends with it."""
@@ -75,3 +84,8 @@ class Timeline:
         return tuple(
             c for c, (begin, end) in zip(self.plan.contacts, spans, strict=True) if begin - 1e-9 <= now <= end + 1e-9
         )
+
+
+def _metres(phase: Phase) -> float:
+    """By which the object moves."""
+    return float(np.linalg.norm([phase.forward, phase.leftward, phase.upward]))

@@ -139,7 +139,8 @@ def _pressure(
         right += (goal - share) * ramp(times, since, step.start)
         share, since = goal, step.end
     right += (0.5 - share) * ramp(times, since, since + _SHIFT_TIME)
-    middle = ball_w[..., :2] - 0.4 * ankle_to_ball * np.stack((np.cos(yaw), np.sin(yaw)), -1)
+    ahead = yaw.mean(1, keepdims=True)
+    middle = ball_w[..., :2] - 0.4 * ankle_to_ball * np.stack((np.cos(ahead), np.sin(ahead)), -1)
     return middle[:, LEFT] * (1 - right)[:, None] + middle[:, RIGHT] * right[:, None]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from generate.pose.config import FineConfig, PoseConfig
+from generate.settings import at_least, positive
 from sim.errors import PlanError
 
 
@@ -32,9 +33,8 @@ class GaitConfig:
     walk_up: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("step_length", "step_turn", "step_seconds"):
-            if not getattr(self, name) > 0.0:
-                raise PlanError(f"gait: {name} is {getattr(self, name)}, expected more than 0")
+        positive(self, "gait", ("step_length", "step_turn", "step_seconds"))
+        at_least(0.0, self, "gait", ("stance_width", "lift", "heel_rise", "rise_seconds", "walk_up"))
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,7 @@ class MotionWeights:
     stay: float = 0.05
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            if not getattr(self, item.name) >= 0.0:
-                raise PlanError(f"motion weights: {item.name} is {getattr(self, item.name)}; it has to be at least 0")
+        at_least(0.0, self, "motion weights")
 
 
 @dataclass(frozen=True)
@@ -96,12 +94,8 @@ class SpaceTimeConfig:
     softness: float = 0.003
 
     def __post_init__(self) -> None:
-        for name in ("stride", "posture_steps", "steps"):
-            if getattr(self, name) < 1:
-                raise PlanError(f"motion: {name} is {getattr(self, name)}, expected at least 1")
-        for name in ("rate", "softness", "stand_off_seconds"):
-            if not getattr(self, name) > 0.0:
-                raise PlanError(f"motion: {name} is {getattr(self, name)}, expected more than 0")
+        at_least(1, self, "motion", ("stride", "posture_steps", "steps"))
+        positive(self, "motion", ("rate", "softness", "stand_off_seconds"))
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,7 @@ class GenerateConfig:
         samples: static poses that are drawn for each set of contacts, of which the best is taken.
         height_m: the person's stature.
         style: a folder of recorded clips (.npz) whose postures are kept to where hands are alike; None: least effort.
-        use_affordance: as in `PoseConfig`, of which it takes the place.
+        use_affordance: draw contacts by it, where `pose` does not say otherwise.
         use_anchors: contact keypoints hold body and object together, else only the postures at the phases' bounds.
         use_fine: grasps are closed by the fine stage.
     """
@@ -130,7 +124,6 @@ class GenerateConfig:
     use_fine: bool = True
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise PlanError(f"motion: samples is {self.samples}, expected at least 1")
+        at_least(1, self, "motion", ("samples",))
         if not 1.0 <= self.height_m <= 2.3:
             raise PlanError(f"motion: a person of {self.height_m:g} m; expected 1 to 2.3 m")

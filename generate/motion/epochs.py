@@ -101,7 +101,7 @@ def _pose(
 ) -> tuple[StaticPose, tuple[float, float] | None]:  # fmt: skip
     """The best of several at the beginning of a phase."""
     rest = rotations.between(up_b, np.array([0.0, 0.0, 1.0]))
-    drawn = replace(config.pose, use_affordance=config.use_affordance)
+    drawn = replace(config.pose, use_affordance=config.use_affordance and config.pose.use_affordance)
     found = synthesise_poses(
         plan, phase, shape, offsets, drawn, seed=seed, samples=config.samples, rotation_w=rest, given=given
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal
 
+from generate.settings import at_least, positive
 from sim.errors import PlanError
 
 
@@ -44,9 +45,7 @@ class PoseWeights:
     upright: float = 1.0
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            if not getattr(self, item.name) >= 0.0:
-                raise PlanError(f"pose weights: {item.name} is {getattr(self, item.name)}; it has to be at least 0")
+        at_least(0.0, self, "pose weights")
 
 
 @dataclass(frozen=True)
@@ -87,12 +86,8 @@ class PoseConfig:
     def __post_init__(self) -> None:
         if self.skin not in ("anny", "capsules"):
             raise PlanError(f"poses: skin is '{self.skin}', expected anny or capsules")
-        for name in ("steps", "candidates", "points", "dense", "patch_points"):
-            if getattr(self, name) < 1:
-                raise PlanError(f"poses: {name} is {getattr(self, name)}, expected at least 1")
-        for name in ("rate", "hand_patch", "body_patch", "softness"):
-            if not getattr(self, name) > 0.0:
-                raise PlanError(f"poses: {name} is {getattr(self, name)}, expected more than 0")
+        at_least(1, self, "poses", ("steps", "candidates", "points", "dense", "patch_points"))
+        positive(self, "poses", ("rate", "hand_patch", "body_patch", "softness"))
 
 
 @dataclass(frozen=True)
@@ -122,6 +117,9 @@ class FineWeights:
     limits: float = 10.0
     prior: float = 0.03
 
+    def __post_init__(self) -> None:
+        at_least(0.0, self, "fine weights")
+
 
 @dataclass(frozen=True)
 class FineConfig:
@@ -147,12 +145,5 @@ class FineConfig:
     margin: float = 0.001
 
     def __post_init__(self) -> None:
-        for item in fields(FineWeights):
-            if not getattr(self.weights, item.name) >= 0.0:
-                raise PlanError(f"fine weights: {item.name} is {getattr(self.weights, item.name)}; at least 0 expected")
-        for name in ("rounds", "iterations"):
-            if getattr(self, name) < 1:
-                raise PlanError(f"fine stage: {name} is {getattr(self, name)}, expected at least 1")
-        for name in ("softness", "near"):
-            if not getattr(self, name) > 0.0:
-                raise PlanError(f"fine stage: {name} is {getattr(self, name)}, expected more than 0")
+        at_least(1, self, "fine stage", ("rounds", "iterations"))
+        positive(self, "fine stage", ("softness", "near"))

@@ -169,7 +169,7 @@ def test_what_cannot_be_made_is_said() -> None:
         (lambda: GaitConfig(step_seconds=float("nan")), "gait: step_seconds is nan, expected more than 0"),
         (lambda: SpaceTimeConfig(stride=0), "motion: stride is 0, expected at least 1"),
         (lambda: SpaceTimeConfig(rate=-0.1), "motion: rate is -0.1, expected more than 0"),
-        (lambda: MotionWeights(feet=float("nan")), "motion weights: feet is nan; it has to be at least 0"),
+        (lambda: MotionWeights(feet=float("nan")), "motion weights: feet is nan, expected at least 0"),
     ],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_one_line(make: object, line: str) -> None:

@@ -28,8 +28,8 @@ class Targets:
         parts: C parts of the body.
         points: [B, C, M, 3] m on the object's surface; normals: [B, C, M, 3], outward.
         weights: [B, C, M], W of the affordance, sums to 1 over M.
-        position: [B, 3] m, rotation: [B, 4], of the object. forward: [B, 3], the way that the person faces;
-            toward: [B, 3], the way from the person to the object, the other way round for one who faces away.
+        position: [B, 3] m, rotation: [B, 4], of the object. toward: [B, 3], the way from the person to the object;
+            forward: [B, 3], the way that the person faces: the same, or its opposite for one who faces away.
         edge: [B] m, least of the object's points along `toward`: feet stand before it.
     """
 

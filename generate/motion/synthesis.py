@@ -131,6 +131,14 @@ class _Synthesis:
         self._stage("")
         return GeneratedMotion(motion, self._plan_as_timed(), self._closure(), self._seconds)
 
+    def _made_by(self) -> str:
+        """What was there in place of learned models, and what was left out."""
+        config = self.config
+        drawn = config.use_affordance and config.pose.use_affordance
+        stages = {"without contact keypoints": config.use_anchors, "without fine stage": config.use_fine}
+        left_out = [name for name, used in stages.items() if not used]
+        return ", ".join((f"{'geometric' if drawn else 'no'} affordance", "embedded pose prior", *left_out))
+
     def _plan_as_timed(self) -> InteractionPlan:
         """The plan with the seconds that its phases took, and what else was assumed."""
         phases = zip(self.plan.phases, self.timeline.seconds, strict=True)
@@ -370,7 +378,7 @@ class _Synthesis:
             text=plan.text,
             action=plan.action,
             group=f"{plan.action}_{plan.object_name}".replace(" ", "_"),
-            source=f"touchstone generate, planner {plan.source or 'unknown'}, seed {self.seed}"
+            source=f"touchstone generate, planner {plan.source or 'unknown'}, seed {self.seed}, {self._made_by()}"
             + "".join(f", style of {name}" for name in dict.fromkeys(name for _, name in self.styled.values()))
             + ("" if self.friction is None else f", friction {self.friction:.2f} chosen so that the object slides"),
         )

@@ -1,4 +1,4 @@
-"""A clip at a glance: stick figures and the object's outline at a few moments, as one small SVG."""
+"""A clip at a glance: stick figures and the outlines of the object's pieces at a few moments, as one small SVG."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
 from sim import rotations
-from sim.motion import Motion
+from sim.convex import MAX_HULLS, convex_pieces
+from sim.geometry import Mesh
+from sim.motion import Motion, MotionObject
 from sim.objects import Shape
 from sim.skeleton import BODY_JOINTS
 
@@ -23,7 +25,9 @@ def filmstrip(motion: Motion, pictures: int = 5) -> str:
     frames = np.rint(np.linspace(0, motion.num_frames - 1, pictures)).astype(int)
     view = _view(motion)
     joints = motion.joint_positions_w[frames][:, BODY_JOINTS] @ view
-    hulls = [[_outline(motion, i, frame, view) for i in range(len(motion.objects))] for frame in frames]
+    pieces = [_pieces(item) for item in motion.objects]
+    hulls = [[outline for item, some in zip(motion.objects, pieces, strict=True)
+              for outline in _outlines(item, some, frame, view)] for frame in frames]  # fmt: skip
     flat = [np.concatenate((joints[k], *hulls[k])) for k in range(pictures)]
     top = max(_METRES, max(float(points[:, 1].max()) for points in flat) + 0.05)
     scale, left, drawn = _HEIGHT / top, 0.0, []
@@ -47,16 +51,22 @@ def _view(motion: Motion) -> np.ndarray:
     return np.stack((turned / np.linalg.norm(turned), [0.0, 0.0, 1.0]), -1)
 
 
-def _outline(motion: Motion, index: int, frame: int, view: np.ndarray) -> np.ndarray:
-    """Convex outline of an object in the picture, [H, 2] m."""
-    item = motion.objects[index]
-    corners = Shape.of(item.geometry).hull_corners
-    points = (item.position_w[frame] + rotations.rotate(item.rotation_w[frame], corners)) @ view
-    try:
-        hull: np.ndarray = points[ConvexHull(points).vertices]
-    except QhullError:  # seen edge-on
-        hull = points
-    return hull
+def _pieces(item: MotionObject) -> list[np.ndarray]:
+    """Corners [V, 3] of the object's convex pieces, or of its hull where it is not made of such."""
+    found = convex_pieces(item.geometry, MAX_HULLS) if isinstance(item.geometry, Mesh) else []
+    return found or [Shape.of(item.geometry).hull_corners]
+
+
+def _outlines(item: MotionObject, pieces: list[np.ndarray], frame: int, view: np.ndarray) -> list[np.ndarray]:
+    """Convex outline of each piece in the picture, [H, 2] m."""
+    found = []
+    for corners in pieces:
+        points = (item.position_w[frame] + rotations.rotate(item.rotation_w[frame], corners)) @ view
+        try:
+            found.append(points[ConvexHull(points).vertices])
+        except QhullError:  # seen edge-on
+            found.append(points)
+    return found
 
 
 def _picture(motion: Motion, joints: np.ndarray, hulls: list[np.ndarray], scale: float, top: float) -> str:

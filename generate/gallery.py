@@ -6,6 +6,7 @@ Everything it shows comes as plain rows; nothing is fetched, and links lead to p
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -184,8 +185,14 @@ def _row(row: GalleryRow, judged: bool, columns: int) -> str:
     else:
         errors = dict.fromkeys(clip.error or "not made yet" for clip in row.clips)
         span = columns + 1 + judged
-        cells.append(f'<td class="error" colspan="{span}">{"<br>".join(escape(error) for error in errors)}</td>')
+        shown = "<br>".join(f'<span title="{escape(error)}">{escape(shorten(error))}</span>' for error in errors)
+        cells.append(f'<td class="error" colspan="{span}">{shown}</td>')
     return f'<tr>{"".join(cells)}<td class="clips">{"".join(map(_clip, row.clips))}</td></tr>'
+
+
+def shorten(reason: str, most: int = 200) -> str:
+    """A reason that lists a whole vocabulary, cut at a word; the page has all of it where the pointer rests."""
+    return textwrap.shorten(reason, most, placeholder=" …")
 
 
 def _cell(value: float | None, figure: Figure) -> str:

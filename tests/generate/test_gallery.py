@@ -10,7 +10,7 @@ import pytest
 
 from generate.authored import author_box_push
 from generate.filmstrip import filmstrip
-from generate.gallery import GalleryClip, GalleryRow, GalleryVerdict, gallery_page, mean_figures
+from generate.gallery import GalleryClip, GalleryRow, GalleryVerdict, gallery_page, mean_figures, shorten
 
 GOOD = {"contact_ratio": 0.97, "penetrating_percent": 0.1, "depth_max_mm": 6.0, "closure": None, "seconds": 61.0}
 POOR = {"contact_ratio": 0.91, "penetrating_percent": 0.7, "depth_max_mm": 13.0, "closure": None, "seconds": 81.0}
@@ -126,3 +126,10 @@ def test_a_filmstrip_has_a_figure_and_an_outline_a_picture() -> None:
     assert outline is not None
     heights = [float(pair.split(",")[1]) for pair in outline.group(1).split()]
     assert max(heights) == pytest.approx(84.0, abs=1.0)  # the box stands on the floor
+
+
+def test_a_long_reason_is_cut_at_a_word() -> None:
+    assert shorten("a mesh is needed") == "a mesh is needed"
+    long = "nothing that a person handles; objects: " + ", ".join(["chair"] * 100)
+    assert len(shorten(long)) <= 200
+    assert shorten(long).endswith("chair, …")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -221,25 +219,10 @@ def test_a_mesh_with_three_faces_on_an_edge_is_taken_with_a_remark(tmp_path: Pat
 
 @pytest.mark.parametrize("answer", [b"<html>", b"{}", b'{"choices": [{"message": {"content": "push it!"}}]}'])
 def test_an_endpoint_that_answers_nonsense_is_one_line(
-    answer: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    answer: bytes, answering: Callable[[bytes], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        url, out = f"http://127.0.0.1:{server.server_port}/v1", tmp_path / "out.npz"
-        assert main(["generate", PUSH.text, "--endpoint", url, "--model", "m", "-o", str(out)]) == 2
-        server.shutdown()
+    out = tmp_path / "out.npz"
+    assert main(["generate", PUSH.text, "--endpoint", answering(answer), "--model", "m", "-o", str(out)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not out.exists()
 

@@ -12,8 +12,11 @@ from sim.errors import PlanError
 
 _FEET: tuple[BodyPart, ...] = ("left_foot", "right_foot")
 _LEGS: tuple[BodyPart, ...] = ("left_leg", "right_leg")
+_ARMS: tuple[BodyPart, ...] = ("left_arm", "right_arm")
 _SITTING_M, _STANDING_M = (0.2, 1.15), (0.0, 1.0)
 """Heights on which a person sits down, and onto which one steps."""
+_HANDS_HELP_M, _CLIMBING_M = 0.65, 2.0
+"""Heights from which on hands help to climb, and up to which one climbs."""
 
 
 def walk(ledger: Ledger, step: Step) -> None:
@@ -131,6 +134,7 @@ def stand_on(ledger: Ledger, step: Step) -> None:
     if "astride" in ledger.kind.tags and not step.body:
         return straddle(ledger, step)
     _only(step, "foot")
+    _look_ahead(ledger)
     _board(ledger, step, _STANDING_M, 0.12, "stand on")
     parts = body_parts(step.body) or _FEET
     ledger.reach(parts, step.region or ledger.seat, grasped=False, seconds=1.0)
@@ -139,11 +143,18 @@ def stand_on(ledger: Ledger, step: Step) -> None:
 
 
 def climb(ledger: Ledger, step: Step) -> None:
-    """Hands first, then the feet."""
-    _board(ledger, step, (0.0, 2.0), 0.2, "climb")
-    ledger.reach(("left_hand", "right_hand"), "sides" if "climb" in ledger.kind.tags else "top")
-    ledger.reach(_FEET, ledger.seat, grasped=False, seconds=1.5)
-    ledger.let_go(("left_hand", "right_hand"))
+    """Onto the top: what is high with the hands first, then the feet."""
+    top = ledger.kind.surface_m or ledger.size_m[2]
+    if _STANDING_M[1] < top <= _CLIMBING_M:
+        raise PlanError(f"'{step.verb}' {top:g} m up, rung by rung, is not planned; at most {_STANDING_M[1]:g} m")
+    _look_ahead(ledger)
+    _board(ledger, step, (0.0, _CLIMBING_M), 0.2, "climb")
+    if top > _HANDS_HELP_M:
+        ledger.reach(("left_hand", "right_hand"), "top", grasped=False)
+        ledger.reach(_FEET, ledger.seat, grasped=False, seconds=1.5)
+        ledger.let_go(("left_hand", "right_hand"))
+    else:
+        ledger.reach(_FEET, ledger.seat, grasped=False, seconds=1.5)
     ledger.seated = True
     ledger.phase("hold", step.seconds or 1.5)
 
@@ -164,7 +175,8 @@ def kneel(ledger: Ledger, step: Step) -> None:
     """Knees on top."""
     _only(step, "leg")
     _board(ledger, step, (0.0, 0.9), 0.2, "kneel on")
-    ledger.reach(body_parts(step.body) or _LEGS, step.region or ledger.seat, grasped=False, seconds=1.2)
+    both = len(legs := body_parts(step.body) or _LEGS) == 2
+    ledger.reach((*legs, *_FEET) if both else legs, step.region or ledger.seat, grasped=False, seconds=1.2)
     ledger.seated = True
     ledger.phase("hold", step.seconds or 2.0)
 
@@ -176,10 +188,13 @@ def lie(ledger: Ledger, step: Step) -> None:
         raise PlanError(f"a {ledger.kind.name} of {max(ledger.size_m[:2]):g} m is too short to lie on")
     _board(ledger, step, (0.0, 1.1), 0.2, "lie on")
     prone = any(body.name == "chest" for body in step.body)
-    if not ledger.seated:
-        ledger.reach(("hips",), ledger.seat, grasped=False, seconds=1.2)
-    rest_parts: tuple[BodyPart, ...] = ("chest", *_LEGS) if prone else ("back", *_LEGS, "head")
-    ledger.reach(rest_parts, ledger.seat, grasped=False, seconds=1.2)
+    if ledger.side == "any":
+        ends = ledger.size_m[0] >= ledger.size_m[1] or ledger.kind.has("armrests")
+        ledger.side = "front" if ends else "left"
+    if not ledger.seated and not prone:
+        ledger.reach(("hips",), "edges", grasped=False, seconds=1.2)
+    rest_parts: tuple[BodyPart, ...] = ("chest", *_LEGS) if prone else ("hips", "back", "head", *_ARMS)
+    ledger.reach(rest_parts, ledger.seat, grasped=False, seconds=1.5)
     ledger.turned, ledger.away, ledger.seated = False, not prone, True
     ledger.phase("hold", step.seconds or 3.0)
 
@@ -188,19 +203,23 @@ def straddle(ledger: Ledger, step: Step) -> None:
     """One leg on either side."""
     if "astride" not in ledger.kind.tags:
         _board(ledger, step, _SITTING_M, 0.2, "sit astride")
+    _look_ahead(ledger)
     ledger.approach()
     ledger.reach(("hips",), ledger.seat, grasped=False, seconds=1.5)
-    ledger.join(_LEGS, "sides", grasped=False, first=len(ledger.phases) - 1)
+    if "astride" not in ledger.kind.tags:
+        ledger.join(_LEGS, "sides", grasped=False, first=len(ledger.phases) - 1)
     ledger.seated = True
     ledger.phase("hold", step.seconds or 2.0)
 
 
 def ride(ledger: Ledger, step: Step) -> None:
     """On it, and off with it."""
-    ledger.approach()
     astride = "astride" in ledger.kind.tags
+    deck: Region = "any" if ledger.kind.has("handle") else "top"  # whose top is the handlebar
+    _look_ahead(ledger)
+    ledger.approach()
     if not ledger.seated:
-        ledger.reach(("hips",) if astride else _FEET, "seat" if astride else "top", grasped=False, seconds=1.5)
+        ledger.reach(("hips",) if astride else _FEET, "seat" if astride else deck, grasped=False, seconds=1.5)
     first = len(ledger.phases) - 1
     if astride:
         ledger.join(_FEET, "any", grasped=False, first=first)
@@ -208,6 +227,12 @@ def ride(ledger: Ledger, step: Step) -> None:
         ledger.join(("left_hand", "right_hand"), "handle", grasped=True, first=first)
     ledger.seated = True
     ledger.shift(1.5, **along(step, 4.0))
+
+
+def _look_ahead(ledger: Ledger) -> None:
+    """Riders look to the front of what they ride, climbers come from where the steps begin, unless they are told."""
+    if ledger.side == "any":
+        ledger.side = "behind" if "ride" in ledger.kind.tags else "front" if "climb" in ledger.kind.tags else "any"
 
 
 def _only(step: Step, *names: str) -> None:

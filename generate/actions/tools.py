@@ -10,6 +10,9 @@ from generate.language.steps import Body, Step
 from generate.plan import BodyPart, Region
 from sim.errors import PlanError
 
+_POURING_M = 0.85
+"""Height of the underside of what one pours from, standing upright."""
+
 
 def touch(ledger: Ledger, step: Step) -> None:
     """Contact without moving it: touch, tap, press, wipe; once or several times."""
@@ -21,6 +24,8 @@ def touch(ledger: Ledger, step: Step) -> None:
         if not free or options.get("grasped"):
             return ledger.phase("hold", step.seconds or 1.5)
         one = free[:1]
+    if not ledger.touched and not ledger.support_m and ledger.size_m[2] < options.get("desk", 0.0) / 2:
+        ledger.start_m = ledger.height_m = ledger.support_m = options["desk"]  # as on a desk, unless the sentence tells
     by_size = options.get("hands", 1) == 2 and not (options.get("grasped") and ledger.takes_one_hand)
     parts = ledger.parts(step, both if by_size else one)
     above = options.get("top") or ledger.size_m[2] <= 1.2
@@ -96,7 +101,7 @@ def pour(ledger: Ledger, step: Step) -> None:
     if not ledger.held:
         ledger.grip(step)
     if not ledger.raised:
-        ledger.raise_to(ledger.height_m + 0.3)
+        ledger.raise_to(max(ledger.height_m + 0.3, _POURING_M))
     ledger.phase("move", 1.2, tilt=1.3)
     ledger.phase("hold", step.seconds or 1.5)
     ledger.phase("move", 1.0, tilt=-1.3)

@@ -45,11 +45,13 @@ class AffordanceConfig:
         hands: weights.
         support: what a place that fails as a support altogether loses in log probability, for body parts that rest on
             the object; reach: what a place that is a spread away from the part's height loses, for those that only
-            touch; exposed: what a place without room in front of it loses. Set by hand: there are no clips to fit them.
+            touch; placed: what a place costs that is a spread off from where the body as a whole has the part; exposed:
+            what a place without room in front of it loses. Set by hand: there are no clips to fit them.
         region: what a place outside the wanted region loses in log probability.
         found: least share of the surface that counts as a region being there at all.
         knuckles, reach_spread: m over the floor where a standing person's knuckles hang (0.43 of a stature of 1.75 m,
-            Drillis and Contini 1966) and how far from there costs one unit.
+            Drillis and Contini 1966) and how far from there costs one unit; elbows: m over the floor where elbows are
+            (0.6 of it), at which long handles are held.
         hook: m, reach of the fingers around an edge; palm: m, half of a palm's length.
         span: m, least and most between two hands that work together; shoulders are about 0.4 m wide.
         balance: m by which the middle between two hands may miss the line through the centre of mass.
@@ -61,10 +63,12 @@ class AffordanceConfig:
     hands: HandWeights = field(default_factory=HandWeights)
     support: float = 6.0
     reach: float = 1.0
+    placed: float = 1.0
     exposed: float = 2.0
     region: float = 8.0
     found: float = 0.002
     knuckles: float = 0.75
+    elbows: float = 1.05
     reach_spread: float = 0.4
     hook: float = 0.04
     palm: float = 0.04

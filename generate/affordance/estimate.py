@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial import cKDTree
 
+from generate.affordance.bodies import placed
 from generate.affordance.config import PART_HEIGHTS, AffordanceConfig, purpose_of
-from generate.affordance.hands import Terms, hand_terms
+from generate.affordance.hands import Terms, at_height, hand_terms
 from generate.affordance.regions import Regions
 from generate.affordance.surface import SurfacePoints, Surroundings, upright
 from generate.language.lexicon import Purpose
@@ -105,6 +106,8 @@ def affordance(
     purpose = purpose_of(action) if purpose is None else purpose
     regions = Regions(around, config)
     wanted: Region = _SEATED.get(body_part, "any") if region == "any" and purpose == "settle" else region
+    if wanted == "edges" and body_part == "hips":
+        wanted = "top"
     inside = regions[wanted]
     if inside.sum() < config.found * len(inside):
         wanted, inside = "any", regions["any"]
@@ -113,12 +116,18 @@ def affordance(
     if body_part in ("left_hand", "right_hand") and not (purpose == "settle" and wanted != "any"):
         left = 1.0 if (body_part == "left_hand") != faces_away else -1.0
         terms |= hand_terms(around, purpose, config, facing, left, height_m)
-        if wanted == "handle":  # it is where it is, and a long one is held where it is in best reach
+        if wanted == "handle":  # it is where it is, and a long one is held where hands work
+            terms["reach"] = at_height(around, config.elbows, config, height_m)
             best = terms["reach"][inside >= 0.5 * inside.max()].max()
             terms["reach"] = np.minimum(terms["reach"] - best, 0.0)
         weights |= {name: getattr(config.hands, name) for name in terms if name != "region"}
     else:
-        more = _body_terms(around, regions, purpose, body_part, wanted, config, height_m)
+        more = _body_terms(around, regions, action, purpose, body_part, wanted, config, height_m)
+        if facing is not None and purpose in ("settle", "tread"):
+            support = more.get("support", np.zeros(len(inside))) + 1.0
+            left = 1.0 if body_part.startswith("left") != faces_away else -1.0
+            kept = region if region == "edges" else wanted
+            more |= placed(around, action, body_part, kept, inside, support, facing, left)
         terms |= more
         weights |= {name: getattr(config, name) for name in more}
     log = sum((weights[name] * term for name, term in terms.items()), np.zeros(len(inside)))
@@ -127,7 +136,7 @@ def affordance(
 
 
 def _body_terms(
-    around: Surroundings, regions: Regions, purpose: Purpose, body_part: BodyPart, region: Region,
+    around: Surroundings, regions: Regions, action: str, purpose: Purpose, body_part: BodyPart, region: Region,
     config: AffordanceConfig, height_m: float,
 ) -> Terms:  # fmt: skip
     """support - 1 for parts that rest on the object; for others -((z - height of the part) / spread)^2 and openness.
@@ -136,7 +145,7 @@ def _body_terms(
     """
     if purpose == "tread":
         return {"support": regions.support(0.0, 1.0) - 1.0}
-    if purpose == "settle" and region in ("seat", "top", "any") and body_part != "back":
+    if purpose == "settle" and region in ("seat", "top", "any") and (body_part != "back" or action == "lie"):
         return {"support": regions.support(0.2, 1.0) - 1.0}
     if purpose == "settle" and region == "backrest":
         return {"exposed": around.openness, "support": _toward_seat(around, regions) - 1.0}

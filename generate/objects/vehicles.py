@@ -66,7 +66,7 @@ def bicycle(x: float, y: float, z: float) -> list[Part]:
     r = 0.2 * x
     rear, front = -x / 2 + r, x / 2 - r
     crank, seat, head = (
-        np.array((-0.06 * x, 0, 0.28 * z)),
+        np.array((-0.06 * x, 0, 0.265 * z)),
         np.array((-0.16 * x, 0, 0.86 * z)),
         np.array((0.2 * x, 0, 0.82 * z)),
     )
@@ -92,7 +92,15 @@ def bicycle(x: float, y: float, z: float) -> list[Part]:
         *mirrored(grip),
         rod((0.17 * x, -0.22 * y, bars), (0.17 * x, 0.22 * y, bars + 0.002), 0.013),
         rod((crank[0], -0.1, crank[2]), (crank[0], 0.1, crank[2]), 0.02),
+        *(part for side in (-1, 1) for part in _pedal(crank, side)),
     ]
+
+
+def _pedal(crank: np.ndarray, side: int) -> list[Part]:
+    """Level cranks, the left one ahead."""
+    foot = crank + (side * 0.17, side * 0.15, 0.0)
+    arm = [crank + (0.0, side * 0.09, 0.0), foot - (0.0, side * 0.06, 0.0)]
+    return [rod(arm[0], arm[1], 0.012), around(foot, (0.1, 0.13, 0.025))]
 
 
 def motorcycle(x: float, y: float, z: float) -> list[Part]:
@@ -122,6 +130,7 @@ def motorcycle(x: float, y: float, z: float) -> list[Part]:
         rod((front, -0.1, r), (front, 0.1, r), 0.015),
         ball((0.27 * x, 0, 0.9 * z), (0.09, 0.09, 0.1 * z)),
         rod((rear, -0.11, r), (rear, 0.11, r), 0.015),
+        *mirrored([around((-0.04 * x, 0.23, 0.25 * z), (0.1, 0.2, 0.025))]),
     ]
 
 
@@ -152,6 +161,7 @@ def rocking_horse(x: float, y: float, z: float) -> list[Part]:
         head,
         *mirrored([*legs, *rocker]),
         rod((0.3 * x, -0.45 * y, 0.82 * z), (0.3 * x, 0.45 * y, 0.82 * z), 0.0125),
+        around((0.1 * x, 0, 0.2 * z), (0.1, 0.96 * y, 0.02)),
     ]
 
 

@@ -129,6 +129,7 @@ class FineConfig:
         weights: of the terms. rounds: after each, nearest points are looked up anew; within one, planes through them
             stand for the object. iterations: of L-BFGS in a round.
         approach: share of the rounds in which hands come up open; close: then close their fingers until they touch.
+        wrap: begin with hands that grasp around what is thin, where they reach it (`generate.pose.wrap`).
         still: what a turn of a joint of trunk, legs and free limbs costs, beside one of a limb that touches.
         softness: m at which skin presses with 0.6 of its force; near: m up to which the reach is quadratic.
         margin: m that skin keeps from the surface.
@@ -139,6 +140,7 @@ class FineConfig:
     iterations: int = 14
     approach: float = 0.4
     close: bool = True
+    wrap: bool = True
     still: float = 10.0
     softness: float = 0.006
     near: float = 0.01

@@ -23,10 +23,14 @@ from generate.pose.measure import PoseQuality, measure_pose
 from generate.pose.nearest import Nearest, PlacedSurface
 from generate.pose.synthesis import StaticPose
 from generate.pose.targets import contacts_of
+from generate.pose.wrap import wrapped
 from sim import rotations
 from sim.objects import Shape
 
 _LOOK = 4
+_NARROWER, _WIDER, _NARROWEST = 8.0, 2.0, 1e4
+_HOLDS = 0.05
+"""Residual of force closure up to which no other start is tried."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,38 +131,69 @@ def support_of(plan: InteractionPlan, contacts: Sequence[PlannedContact]) -> tup
 
 
 def descend(grasp: Grasp) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
-    """First with open hands until the palms lie well, then fingers close, then all of it together.
+    """From where the coarse stage left the palms; where that does not close, from hands around what is thin, too.
 
-    Returns pose [52, 4], root [3] m, and the weighted terms at its end.
+    Returns pose [52, 4], root [3] m, and the weighted terms of the best at its end.
     """
     config = grasp.config
-    variables = grasp.variables()
+    found = [_held(grasp, grasp.variables(), closed=False)]
+    if config.wrap and grasp.counts and not _holds(grasp, found[0][1]):
+        for start in wrapped(grasp):
+            found.append(_held(grasp, start, closed=True))
+            if _holds(grasp, found[-1][1]):
+                break
+    variables, terms = min(found, key=lambda held: sum(held[1].values()))
+    return *grasp.pose(variables), terms
+
+
+def _holds(grasp: Grasp, terms: Mapping[str, float]) -> bool:
+    return terms["closure"] <= _HOLDS * grasp.config.weights.closure
+
+
+def _held(grasp: Grasp, variables: list[torch.Tensor], *, closed: bool) -> tuple[list[torch.Tensor], dict[str, float]]:
+    """First with open hands until the palms lie well, unless they are closed, then fingers close, then all together.
+
+    With fingers, a round that made things worse is taken back, and the next one goes less far (a trust region).
+    """
+    config = grasp.config
     approach = round(config.approach * config.rounds) if grasp.hands else 0
-    last = None
-    for number in range(config.rounds):
-        if number == approach and config.close:
+    last: Nearest | None = None
+    best: tuple[float, list[torch.Tensor], Nearest] | None = None
+    trust = 1.0
+    for number in range(approach if closed else 0, config.rounds):
+        if number == approach and config.close and not closed:
             grasp.close(variables)
         fingers = number >= approach
-        moving, known = variables if fingers else variables[:2], number % _LOOK and number != approach
-        last = _improve(grasp, variables, moving, last if known else None, fingers=fingers)
-    local, root = grasp.pose(variables)
-    terms = weighted(grasp, grasp.terms(variables, grasp.nearest(variables)))
-    return local, root, {name: float(term) for name, term in terms.items() if name != "total"}
+        nearest = grasp.nearest(variables, last if number % _LOOK and number != approach else None)
+        total = float(grasp.weighted(grasp.terms(variables, nearest, fingers=fingers))["total"])
+        if best is not None and total > best[0]:
+            trust = min(trust * _NARROWER, _NARROWEST)
+            variables, nearest = [x.clone() for x in best[1]], best[2]
+        elif fingers:
+            trust = max(trust / _WIDER, 1.0)
+            best = total, [x.clone() for x in variables], nearest
+        _improve(grasp, variables, variables if fingers else variables[:2], nearest, trust, fingers=fingers)
+        last = nearest
+    nearest = grasp.nearest(variables)
+    terms = grasp.weighted(grasp.terms(variables, nearest))
+    if best is not None and float(terms["total"]) > best[0]:
+        variables, terms = best[1], grasp.weighted(grasp.terms(best[1], best[2]))
+    return variables, {name: float(term) for name, term in terms.items() if name != "total"}
 
 
 def _improve(
-    grasp: Grasp, variables: list[torch.Tensor], moving: list[torch.Tensor], last: Nearest | None, *, fingers: bool
-) -> Nearest:
+    grasp: Grasp, variables: list[torch.Tensor], moving: list[torch.Tensor], nearest: Nearest, trust: float,
+    *, fingers: bool,
+) -> None:  # fmt: skip
     """One round, in place: L-BFGS on some of the variables while planes stand for the object, hinges kept in range."""
-    config = grasp.config
-    nearest = grasp.nearest(variables, last)
     for tensor in moving:
         tensor.requires_grad_()
-    optimizer = torch.optim.LBFGS(moving, max_iter=config.iterations, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(moving, max_iter=grasp.config.iterations, line_search_fn="strong_wolfe")
 
     def cost() -> torch.Tensor:
         optimizer.zero_grad()
-        total = weighted(grasp, grasp.terms(variables, nearest, fingers=fingers))["total"]
+        terms = grasp.weighted(grasp.terms(variables, nearest, fingers=fingers))
+        total = terms["total"] + (trust - 1.0) * terms["trust"]
         total.backward()
         return total
 
@@ -166,12 +201,3 @@ def _improve(
     for tensor in moving:
         tensor.requires_grad_(False)
     grasp.clamp(variables)
-    return nearest
-
-
-def weighted(grasp: Grasp, terms: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Terms times their weights, and their `total`; closure counts where contacts can have it."""
-    found = {name: getattr(grasp.config.weights, name) * term for name, term in terms.items()}
-    if not grasp.counts:
-        found["closure"] = 0.0 * found["closure"]
-    return {**found, "total": torch.stack(list(found.values())).sum()}

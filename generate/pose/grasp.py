@@ -24,8 +24,8 @@ from sim.skeleton import BODY_JOINTS, JOINT_INDEX, SIDES
 
 _FINGER_RADIUS = 0.008
 _ALONG = (0.3, 0.8)
-_LEVELS, _PRESSED = 11, 600.0
-_FINGER_SCALE = 4.0
+_LEVELS, PRESSED = 11, 600.0
+FINGER_SCALE = 4.0
 """Hinges of fingers descend in units of this many radians: they move less skin than an arm."""
 _BODY = list(BODY_JOINTS)
 
@@ -98,9 +98,14 @@ class Grasp:
 
     def variables(self) -> list[torch.Tensor]:
         """Turns of the 22 joints [22, 3] rad, the root's way [3] m, then of each touching hand the hinges, open: angles
-        [D] in units of `_FINGER_SCALE` rad."""
+        [D] in units of `FINGER_SCALE` rad."""
         turns = torch.zeros(len(BODY_JOINTS), 3, dtype=torch.float64)
-        return [turns, torch.zeros(3, dtype=torch.float64), *(hand.open() / _FINGER_SCALE for hand in self.hands)]
+        return [turns, torch.zeros(3, dtype=torch.float64), *(hand.open() / FINGER_SCALE for hand in self.hands)]
+
+    def grasps(self, hand: HandHinges) -> bool:
+        """Whether a hand's contact counts in the closure."""
+        group = self.contacts.group[torch.isin(self.moves[self.contacts.rows], torch.tensor(hand.joints))]
+        return bool(self.grasping[group[0]])
 
     def close(self, variables: list[torch.Tensor]) -> None:
         """Close the fingers of touching hands until they touch, in place: each at the best of several flexions."""
@@ -111,24 +116,24 @@ class Grasp:
             rows, share = skin.rows[mine][::2], skin.share[mine][::2]
             finger = (self.moves[rows, None] == torch.tensor(hand.joints)).int().argmax(-1) // 3
             for level in torch.linspace(0.0, 1.0, _LEVELS).tolist():
-                angles = hand.curled(level) / _FINGER_SCALE
+                angles = hand.curled(level) / FINGER_SCALE
                 some = [a if i != number + 2 else angles for i, a in enumerate(variables)]
                 points = self.skinned(*self.pose(some))[0][rows].numpy()
                 distance = torch.as_tensor(self.surface.distance(points))
                 gap, depth = distance.clamp_min(0.0), (-distance).clamp_min(0.0)
-                cost = share * (config.weights.reach * gap.square() / (gap + config.near) + _PRESSED * depth)
+                cost = share * (config.weights.reach * gap.square() / (gap + config.near) + PRESSED * depth)
                 costs.append(cost.new_zeros(5).index_add(0, finger, cost))
                 tried.append(angles)
             best = torch.stack(costs).argmin(0)
             variables[number + 2].copy_(torch.stack(tried)[best[hand.columns // 3], torch.arange(len(hand.columns))])
 
     def pose(self, variables: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Local rotations [52, 4] and root [3] m."""
+        """Local rotations [..., 52, 4] and root [..., 3] m; of hinges there may be one set for all of the batch."""
         turns, move, *angles = variables
-        local = self.start.clone()
-        local[_BODY] = rotations.multiply(self.start[_BODY], rotations.from_rotvec(turns))
+        local = self.start.expand(*turns.shape[:-2], -1, -1).clone()
+        local[..., _BODY, :] = rotations.multiply(self.start[_BODY], rotations.from_rotvec(turns))
         for hand, bent in zip(self.hands, angles, strict=True):
-            local[list(hand.joints)] = hand.rotations(_FINGER_SCALE * bent)
+            local[..., list(hand.joints), :] = hand.rotations(FINGER_SCALE * bent)
         return local, self.root + move
 
     def skinned(self, local: torch.Tensor, root: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -170,11 +175,11 @@ class Grasp:
             "stay": (self.still * variables[0].square().sum(-1)).sum(),
             "feet": self.stand(joints, turned),
             "curl": sum(
-                (_uneven(h, _FINGER_SCALE * a) for h, a in zip(self.hands, variables[2:], strict=True)), torch.zeros(())
+                (_uneven(h, FINGER_SCALE * a) for h, a in zip(self.hands, variables[2:], strict=True)), torch.zeros(())
             ),
             "hinges": sum(
                 (
-                    _FINGER_SCALE**2 * (a - h.clamp(_FINGER_SCALE * a) / _FINGER_SCALE).square().sum()
+                    FINGER_SCALE**2 * (a - h.clamp(FINGER_SCALE * a) / FINGER_SCALE).square().sum()
                     for h, a in zip(self.hands, variables[2:], strict=True)
                 ),
                 torch.zeros(()),
@@ -182,6 +187,13 @@ class Grasp:
             "limits": self.density.beyond(local[None])[0],
             "prior": self.density.energy(local[None])[0],
         }
+
+    def weighted(self, terms: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Terms times their weights, and their `total`; closure counts where contacts can have it."""
+        found = {name: getattr(self.config.weights, name) * term for name, term in terms.items()}
+        if not self.counts:
+            found["closure"] = 0.0 * found["closure"]
+        return {**found, "total": torch.stack(list(found.values())).sum()}
 
     def closure(self, vertices: torch.Tensor, distance: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
         """Residual of force closure of the skin that counts; see `generate.pose.closure`."""
@@ -215,16 +227,16 @@ class Grasp:
     def clamp(self, variables: list[torch.Tensor]) -> None:
         """Bring hinges back within their ranges, in place."""
         for hand, bent in zip(self.hands, variables[2:], strict=True):
-            bent.copy_(hand.clamp(_FINGER_SCALE * bent) / _FINGER_SCALE)
+            bent.copy_(hand.clamp(FINGER_SCALE * bent) / FINGER_SCALE)
 
     def stand(self, joints: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
         """Sum of squares of the way that ankles and toes of standing feet have gone, m^2, and of the feet's turn over
         a tenth of a radian for a centimetre."""
         if not self.feet:
-            return joints.new_zeros(())
-        gone = (joints[self.feet] - self.stance[0][self.feet]).square().sum()
-        cosine = (turned[self.feet] * self.stance[1][self.feet]).sum(-1).square()
-        return gone + 0.04 * (1.0 - cosine).sum()
+            return joints.new_zeros(joints.shape[:-2])
+        gone = (joints[..., self.feet, :] - self.stance[0][self.feet]).square().sum((-2, -1))
+        cosine = (turned[..., self.feet, :] * self.stance[1][self.feet]).sum(-1).square()
+        return gone + 0.04 * (1.0 - cosine).sum(-1)
 
     def crossing(self, joints: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
         """Sum over pairs of fingers (of one hand or both) of how deep balls along their bones are in each other, m."""

@@ -37,7 +37,8 @@ def placed(
 
     Lying: -(distance from the part's place / 12 cm)^2, the places laid out as a body is, along the way from the person
     or, of what is longer across, along that: a bed from its end, a sofa from its front. Sitting on what is deep: as
-    near its edge as one sits down. Riding: hands on the highest handle, feet low, each on its own side.
+    near its edge as one sits down. Riding: hands on the highest handle, feet low, each on its own side or, on a deck,
+    the left one ahead.
     Leaning: hands a shoulder's breadth apart at the person's edge.
     Hips that find no seat: on the highest level that carries them, of what is ridden behind its middle.
 
@@ -51,9 +52,12 @@ def placed(
     aside = around.points[:, :2] @ np.array([-facing[1], facing[0]])
     z = around.points[:, 2]
     if action == "ride" and name == "foot":
-        beside = (_PEDALS_ASIDE - left * (aside - aside.mean())).clip(0.0) / _PEDALS_SPREAD
-        off = ((z - _PEDALS) / _PEDALS_SPREAD) ** 2 + beside**2 + np.where(support > _CARRIES, 0.0, -_WORST)
-        return {"placed": np.maximum(-off, 3.0 * _WORST)}
+        carries, low = support > _CARRIES, (z - _PEDALS) / _PEDALS_SPREAD
+        out = left * (aside - aside.mean())
+        off = (_PEDALS_ASIDE - out).clip(0.0) / _PEDALS_SPREAD
+        if not (carries & (np.abs(low) < 2.0) & (out > 0.8 * _PEDALS_ASIDE)).any():  # a deck
+            off = (ahead - ahead.mean() - left * _PEDALS_ASIDE) / _PEDALS_SPREAD
+        return {"placed": np.maximum(-(low**2) - off**2 + np.where(carries, 0.0, _WORST), 4.0 * _WORST)}
     if action == "ride" and name == "hand" and region == "handle":
         off = ((z[inside > 0.5].max(initial=0.0) - z) / _BARS_SPREAD) ** 2
         return {"placed": np.maximum(own_side(around, facing, left) - off, 2.0 * _WORST)}

@@ -79,3 +79,16 @@ def test_riders_have_hands_on_the_bars_and_feet_low_on_their_own_sides(name: str
     hips = middle(surface, "ride", "hips", "seat", facing=ahead, away=False)
     assert 0.75 < hips[2] - low < 0.95  # the saddle, not a pedal
     assert abs(hips[1]) < 0.03
+
+
+@pytest.mark.parametrize(("name", "region"), [("skateboard", "top"), ("scooter", "any")])
+def test_on_a_deck_one_foot_is_ahead_of_the_other(name: str, region: Region) -> None:
+    surface = SurfacePoints.of(Shape.of(object_for(name)), count=CONFIG.points)
+    left, right = (
+        middle(surface, "ride", part, region, facing=(1.0, 0.0), away=False, purpose="tread")
+        for part in ("left_foot", "right_foot")
+    )
+    assert left[0] - right[0] > 0.15
+    np.testing.assert_allclose([left[1], right[1]], 0.0, atol=0.03)
+    low = surface.shape.bounds[0, 2]
+    assert max(left[2], right[2]) - low < 0.13  # the deck's height, not the bar's

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from generate.affordance.config import AffordanceConfig, purpose_of
@@ -70,6 +72,14 @@ def contact_purpose(plan: InteractionPlan, contact: PlannedContact) -> Purpose:
         if any(phase.forward or phase.leftward or phase.turn for phase in along_floor):
             return "shove"
     return own
+
+
+def carries_person(plan: InteractionPlan, contacts: Iterable[PlannedContact]) -> bool:
+    """Whether the object bears the person, who sits or lies on it; on hands and arms alone one only leans."""
+    return any(
+        contact_purpose(plan, contact) == "settle" and not contact.body_part.endswith(("hand", "arm"))
+        for contact in contacts
+    )
 
 
 def _boarded(plan: InteractionPlan, phase: int, contact: PlannedContact) -> bool:

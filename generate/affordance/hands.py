@@ -57,8 +57,14 @@ def reach(around: Surroundings, purpose: Purpose, config: AffordanceConfig, heig
     elif purpose == "tilt":
         found = -(((z - around.height) / 0.3) ** 2)
     else:
-        found = -(((z + height_m - config.knuckles) / config.reach_spread) ** 2)
+        return at_height(around, config.knuckles, config, height_m)
     return np.asarray(np.maximum(found, _WORST))
+
+
+def at_height(around: Surroundings, wanted: float, config: AffordanceConfig, height_m: float) -> np.ndarray:
+    """-((z + height_m - wanted) / spread)^2, not below -6; m."""
+    off = (around.points[:, 2] + height_m - wanted) / config.reach_spread
+    return np.asarray(np.maximum(-(off**2), _WORST))
 
 
 def edge(around: Surroundings, height: np.ndarray, config: AffordanceConfig) -> np.ndarray:

@@ -99,11 +99,35 @@ class SpaceTimeConfig:
 
 
 @dataclass(frozen=True)
+class ClearanceConfig:
+    """How body and fingers give way to the object at the end (`generate.motion.clearance`).
+
+    Attributes:
+        rounds: of looking and giving way; 0 leaves it out. steps: of Adam in each; rate: rad and m of one.
+        tolerance: m of depth from which on a frame needs it.
+        seconds: before and after such a frame over which the way is given; smoothing: s, of corrections over time.
+    """
+
+    rounds: int = 3
+    steps: int = 50
+    rate: float = 0.02
+    tolerance: float = 0.004
+    seconds: float = 0.35
+    smoothing: float = 0.05
+
+    def __post_init__(self) -> None:
+        at_least(0, self, "clearance", ("rounds",))
+        at_least(1, self, "clearance", ("steps",))
+        positive(self, "clearance", ("rate", "tolerance", "seconds", "smoothing"))
+
+
+@dataclass(frozen=True)
 class GenerateConfig:
     """How a plan becomes a motion.
 
     Attributes:
         pose: of the static poses; fine: of their fine stage; gait; optimisation: of the clip.
+        clearance: of the clip from the object at the end.
         samples: static poses that are drawn for each set of contacts, of which the best is taken.
         height_m: the person's stature.
         style: a folder of recorded clips (.npz) whose postures are kept to where hands are alike; None: least effort.
@@ -116,6 +140,7 @@ class GenerateConfig:
     fine: FineConfig = field(default_factory=FineConfig)
     gait: GaitConfig = field(default_factory=GaitConfig)
     optimisation: SpaceTimeConfig = field(default_factory=SpaceTimeConfig)
+    clearance: ClearanceConfig = field(default_factory=ClearanceConfig)
     samples: int = 4
     height_m: float = 1.75
     style: Path | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from generate.affordance.contacts import contact_purpose
+from generate.affordance.contacts import carries_person, contact_purpose
 from generate.motion.config import GaitConfig
 from generate.motion.stances import Foot, Stance
 from generate.object_path import turn_matrix
@@ -72,7 +72,7 @@ def footing_of(
     if {"left_hand", "right_hand"} <= named:
         hands = joints[[JOINT_INDEX[f"{side}_wrist"] for side in SIDES], :2].mean(0)
         stance = stance.ahead(0.0, float(turn_matrix(np.array(-yaw))[1] @ (hands - middle)))
-    carried = any(contact_purpose(plan, contact) == "settle" for contact in contacts)
+    carried = carries_person(plan, contacts)
     if not carried and all(standing):
         follows = any(step.forward < -_PULLED for step in plan.phases[bound:])
         stance = stance.ahead(-_too_near(stance.ahead(_FOLLOWED if follows else 0.0), pose, shape, foot))
@@ -82,9 +82,8 @@ def footing_of(
 def _stands_on(plan: InteractionPlan, contacts: tuple[PlannedContact, ...]) -> bool:
     """Whether both feet, and nothing else that bears the person, are on top of what stays where it is."""
     feet = [c for c in contacts if c.body_part.endswith("foot") and contact_purpose(plan, c) == "tread"]
-    settled = any(contact_purpose(plan, contact) == "settle" for contact in contacts)
     moves = any(plan.phases[p].moves for c in feet for p in range(c.first, c.last + 1))
-    return len(feet) == 2 and not settled and not moves
+    return len(feet) == 2 and not carries_person(plan, contacts) and not moves
 
 
 def _stepping(stance: Stance, pose: StaticPose, shape: Shape, foot: Foot) -> tuple[Stance, tuple[Stance, Stance]]:

@@ -17,6 +17,7 @@ from scipy.interpolate import CubicSpline
 from generate.affordance.surface import upright
 from generate.gait import track_feet
 from generate.motion import limbs
+from generate.motion.clearance import WRISTS, Kept, clear
 from generate.motion.config import GenerateConfig
 from generate.motion.contacts import anchors, contact_graph, contact_labels
 from generate.motion.draft import Draft, blended, draft
@@ -31,7 +32,7 @@ from generate.motion.timeline import FPS, Timeline
 from generate.object_path import object_path
 from generate.objects.kinds import mass_of
 from generate.plan import InteractionPlan
-from generate.pose.body import PoseBody
+from generate.pose.body import PoseBody, skin_of
 from generate.pose.density import PoseDensity
 from generate.pose.targets import Ground
 from recon.optimizer.distance_field import distance_field
@@ -127,6 +128,8 @@ class _Synthesis:
         self._stage("motion")
         drafted = self._draft(postures)
         local, root = self._optimised(drafted)
+        self._stage("clearance")
+        local, root = self._cleared(drafted, local, root)
         motion = self._motion(local, root)
         self._stage("")
         return GeneratedMotion(motion, self._plan_as_timed(), self._closure(), self._seconds)
@@ -333,11 +336,11 @@ class _Synthesis:
         config, count = self.config.optimisation, len(self.times)
         standing = self._over_time(self.standing)
         held = anchors(self.timeline, self.holds, self.position_w, self.rotation_w, self.times, config)
-        held = held if self.config.use_anchors else ()
+        self.held = held if self.config.use_anchors else ()
         course = Course(
             self.position_w, self.rotation_w, drafted.ankles_w, drafted.feet_w, standing, drafted.center_w,
             np.where(self.balanced > 0.99, 1.0, 0.0), self.load.share, self.load.center_w, drafted.forward,
-            np.ones(count), held,
+            np.ones(count), self.held,
             ease_b=blended(self.timeline, self.times, [self._at_ease(b) for b in range(len(self.stances))])[0],
         )  # fmt: skip
         keys = np.arange(0, count, config.stride)
@@ -346,16 +349,33 @@ class _Synthesis:
         spread = CubicSpline(keys, turn, bc_type="natural")(np.arange(count))
         local = apply(drafted.rotations_b, spread)
         root = drafted.root_w + CubicSpline(keys, move, bc_type="natural")(np.arange(count))
+        local = self._on_footsteps(local, root, drafted, standing)
+        for side in SIDES:
+            chain = (JOINT_INDEX[f"{side}_shoulder"], JOINT_INDEX[f"{side}_elbow"], JOINT_INDEX[f"{side}_wrist"])
+            for at in (anchor for anchor in self.held if anchor.joint == chain[2]):
+                local = limbs.bend(local, root, self.offsets, chain, at.position_w, at.rotation_w, at.weight)
+        return local, root
+
+    def _cleared(self, drafted: Draft, local: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The body gives way to the object; feet that stand keep their places."""
+        planted = self.feet.planted * self._over_time(self.standing)
+        hands = np.zeros((len(self.times), 2))
+        for at in (anchor for anchor in self.held if anchor.joint in WRISTS):
+            hands[:, WRISTS.index(at.joint)] += at.weight >= 1.0
+        flesh = skin_of(self.offsets, self.config.pose.skin, "full")
+        local, root = clear(
+            local, root, flesh, self.shape.geometry, self.subject.field, self.position_w, self.rotation_w,
+            Kept(hands, planted), self.config.clearance,
+        )  # fmt: skip
+        return self._on_footsteps(local, root, drafted, planted), root
+
+    def _on_footsteps(self, local: np.ndarray, root: np.ndarray, drafted: Draft, standing: np.ndarray) -> np.ndarray:
         for i, side in enumerate(SIDES):
             chain = (JOINT_INDEX[f"{side}_hip"], JOINT_INDEX[f"{side}_knee"], JOINT_INDEX[f"{side}_ankle"])
             local = limbs.bend(
                 local, root, self.offsets, chain, drafted.ankles_w[:, i], drafted.feet_w[:, i], standing[:, i]
             )
-        for side in SIDES:
-            chain = (JOINT_INDEX[f"{side}_shoulder"], JOINT_INDEX[f"{side}_elbow"], JOINT_INDEX[f"{side}_wrist"])
-            for at in (anchor for anchor in held if anchor.joint == chain[2]):
-                local = limbs.bend(local, root, self.offsets, chain, at.position_w, at.rotation_w, at.weight)
-        return local, root
+        return local
 
     def _motion(self, local: np.ndarray, root: np.ndarray) -> Motion:
         plan, frames = self.plan, len(self.times)

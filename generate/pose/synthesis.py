@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from generate.affordance.contacts import contact_purpose
+from generate.affordance.contacts import carries_person
 from generate.affordance.surface import upright
 from generate.plan import BodyPart, InteractionPlan
 from generate.pose.body import PoseBody
@@ -117,7 +117,7 @@ def build_energy(
     return PoseEnergy(
         body, density, distance_field(ground.shape.geometry).to(like), targets, config,
         standing=tuple(row for part, row in _FEET if part not in parts),
-        carried=any(contact_purpose(plan, contact) == "settle" for contact in contacts),
+        carried=carries_person(plan, contacts),
         fingers_b=torch.as_tensor(density.prior.fingers_b).to(like),
     )  # fmt: skip
 

@@ -234,7 +234,7 @@ def _facing(
     wanted = person_facing(surface.up_b, plan.side, None)
     if wanted is not None:
         return wanted
-    anywhere = 2.0 * np.pi * ((0.618034 * sample) % 1.0)
+    anywhere = 0.5 * np.pi * sample  # square to the box around it: most objects have four sides
     way = np.zeros(2)
     if contact_purpose(plan, contact) == "settle":
         back = affordance(surface, plan.action, "back", "backrest", purpose="settle")

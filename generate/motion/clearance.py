@@ -1,0 +1,192 @@
+"""A last look at the whole skin: wherever it is inside the object, body and fingers give way for a moment.
+
+The optimisation over the clip sees a coarse skin, a grid of distances and key frames; thin slats, edges and fingertips
+fall through these. Here all vertices and all frames count, by exact distances, around the frames that need it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from generate.gait import minimum_jerk
+from generate.motion.config import ClearanceConfig
+from generate.motion.energy import ANKLES
+from generate.motion.timeline import FPS
+from generate.pose.body import vertex_normals
+from generate.pose.nearest import PlacedSurface
+from recon.optimizer.differentiable_body import DifferentiableBody
+from recon.optimizer.distance_field import DistanceField
+from sim import rotations
+from sim.body.skin import LinearBlendSkin
+from sim.geometry import Geometry
+from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, NUM_JOINTS, SIDES
+
+WRISTS = [JOINT_INDEX[f"{side}_wrist"] for side in SIDES]
+_CM = 100.0
+_NEAR, _ABOVE = 0.015, 0.0005
+"""m from the surface within which vertices count, and m over it to which they are brought."""
+_PLATEAU = 2
+"""Frames to both sides of one that needs it, in which the way is given in full."""
+_STAY, _STAY_FINGER, _STAY_ROOT = 1.0, 0.2, 2.0
+"""Per rad^2 of a joint and of one of a finger, and per cm^2 of the root, against 1 per cm^2 of a vertex's depth."""
+_KEEP_HAND, _KEEP_FOOT, _KEEP_TURN = 5.0, 60.0, 20.0
+"""Per cm^2 by which hands that hold and feet that stand are moved, and per 1 - cosine^2 of half the angle."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """How much hands and feet have to stay where they are, 0..1: [T, 2] each, left and right."""
+
+    hands: np.ndarray
+    feet: np.ndarray
+
+
+def clear(
+    rotations_b: np.ndarray, root_w: np.ndarray, flesh: LinearBlendSkin, geometry: Geometry, field: DistanceField,
+    position_w: np.ndarray, rotation_w: np.ndarray, kept: Kept, config: ClearanceConfig,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Give way wherever the skin is deeper than the tolerance, as little and as smoothly as it takes.
+
+    Args:
+        rotations_b: [T, 52, 4], root_w: [T, 3] m, of the body in this flesh.
+        position_w: [T, 3] m, rotation_w: [T, 4], of the object.
+        field: its distances, in which what is near is looked up before exact ones are taken.
+        kept: what stays.
+
+    Returns:
+        rotations_b, root_w as given, the same arrays where nothing was to do.
+    """
+    work = _Clearance(flesh, geometry, field, position_w, rotation_w, kept, config)
+    looked_at = np.arange(len(root_w))
+    for _ in range(config.rounds):
+        looked_at, vertices, weight = work.in_the_way(rotations_b, root_w, looked_at)
+        if not len(looked_at):
+            break
+        rotations_b, root_w = work.give_way(rotations_b, root_w, looked_at, vertices, weight)
+    return rotations_b, root_w
+
+
+class _Clearance:
+    def __init__(
+        self, flesh: LinearBlendSkin, geometry: Geometry, field: DistanceField, position_w: np.ndarray,
+        rotation_w: np.ndarray, kept: Kept, config: ClearanceConfig,
+    ) -> None:  # fmt: skip
+        self.flesh, self.kept, self.config = flesh, kept, config
+        self.body = DifferentiableBody.of(flesh)
+        self.normals_b = vertex_normals(flesh)
+        self.object = PlacedSurface.of(geometry, np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
+        self.field, self.position_w, self.rotation_w = field.to(torch.empty(0)), position_w, rotation_w
+        finger = np.isin(np.arange(NUM_JOINTS), FINGER_JOINTS)
+        self._stay = torch.tensor(np.where(finger, _STAY_FINGER, _STAY)).float()
+
+    def in_the_way(
+        self, rotations_b: np.ndarray, root_w: np.ndarray, looked_at: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Frames [F] around those with depth among some [L], vertices [K] that are near the object there, and how much
+        each frame may give way [F]."""
+        points = self._local(self.flesh.vertices(rotations_b[looked_at], root_w[looked_at]), looked_at)
+        close = self._near(points)
+        distance = np.full(close.shape, np.inf)
+        distance[close] = self.object.surface.shape.signed_distance(points[close])
+        deep = looked_at[distance.min(1) < -self.config.tolerance]
+        off = np.abs(looked_at[:, None] - deep).min(1, initial=len(root_w))
+        fading = max(self.config.seconds * FPS - _PLATEAU, 1.0)
+        weight = 1.0 - minimum_jerk(np.clip((off - _PLATEAU) / fading, 0.0, 1.0))
+        some = weight > 1e-3
+        return looked_at[some], np.flatnonzero((distance[some] < _NEAR).any(0)), weight[some]
+
+    def give_way(
+        self, rotations_b: np.ndarray, root_w: np.ndarray, frames: np.ndarray, vertices: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Turns of all joints and the root's moves in these frames, smoothed over time, by L-BFGS."""
+        start, root = (torch.as_tensor(x[frames]).float() for x in (rotations_b, root_w))
+        body = self._only(vertices)
+        joints, world = body.joints(start, root)
+        normals = rotations.rotate(
+            world[:, self.flesh.vertex_joints[vertices]], torch.as_tensor(self.normals_b[vertices]).float()
+        )
+        planes = self._planes(body.vertices(joints, world).double().numpy(), normals.double().numpy(), frames)
+        spread = self._spread(frames, weight)
+        turn = torch.zeros(len(frames), NUM_JOINTS, 3, requires_grad=True)
+        move = torch.zeros(len(frames), 3, requires_grad=True)
+        optimizer = torch.optim.LBFGS(
+            [turn, move], max_iter=self.config.steps, history_size=10, line_search_fn="strong_wolfe"
+        )
+
+        def loss() -> torch.Tensor:
+            optimizer.zero_grad()
+            turned, moved = torch.tensordot(spread, turn, 1), spread @ move
+            now, facing = body.joints(_turned(start, turned), root + moved)
+            total = self._depth(body.vertices(now, facing), planes) + self._off(now - joints, facing, world, frames)
+            total = total + (self._stay * turned.square().sum(-1)).sum() + _STAY_ROOT * (_CM * moved).square().sum()
+            total.backward()
+            return total
+
+        optimizer.step(loss)
+        with torch.no_grad():
+            turned, moved = torch.tensordot(spread, turn, 1), spread @ move
+            out, place = rotations_b.copy(), root_w.copy()
+            out[frames] = rotations.normalize(_turned(start, turned).double().numpy())
+            place[frames] += moved.double().numpy()
+        return out, place
+
+    def _planes(
+        self, points_w: np.ndarray, normals_w: np.ndarray, frames: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of vertices near the object, M in all: index [M] among F x K, points [M, 3] m, slopes [M, 3] in the world,
+        distance [M] m."""
+        local = self._local(points_w, frames)
+        close = np.flatnonzero(self._near(local).ravel())
+        turn = np.repeat(self.rotation_w[frames], points_w.shape[1], 0)[close]
+        inward = rotations.rotate_inverse(turn, normals_w.reshape(-1, 3)[close])
+        found = self.object.nearest(local.reshape(-1, 3)[close], inward)
+        slopes = rotations.rotate(turn, found.slopes.numpy())
+        points = points_w.reshape(-1, 3)[close]
+        return (
+            torch.as_tensor(close), torch.as_tensor(points).float(), torch.as_tensor(slopes).float(),
+            found.distance.float(),
+        )  # fmt: skip
+
+    def _depth(self, vertices: torch.Tensor, planes: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        index, points, slopes, distance = planes
+        away = distance + (slopes * (vertices.flatten(0, 1)[index] - points)).sum(-1)
+        return (_CM * (_ABOVE - away).clamp_min(0.0)).square().sum()
+
+    def _off(self, moved: torch.Tensor, now: torch.Tensor, before: torch.Tensor, frames: np.ndarray) -> torch.Tensor:
+        total = moved.new_zeros(())
+        for joints, keep, cost in (
+            (WRISTS, self.kept.hands, _KEEP_HAND), (ANKLES, self.kept.feet, _KEEP_FOOT)
+        ):  # fmt: skip
+            share = torch.as_tensor(keep[frames]).float()
+            off = (_CM * moved[:, joints]).square().sum(-1)
+            turned = 1.0 - (now[:, joints] * before[:, joints]).sum(-1).square()
+            total = total + (share * (cost * off + _KEEP_TURN * turned)).sum()
+        return total
+
+    def _local(self, points_w: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        local: np.ndarray = rotations.rotate_inverse(
+            self.rotation_w[frames, None], points_w - self.position_w[frames, None]
+        )
+        return local
+
+    def _near(self, points_b: np.ndarray) -> np.ndarray:
+        return (self.field(torch.as_tensor(points_b).float()) < _NEAR).numpy()
+
+    def _only(self, vertices: np.ndarray) -> DifferentiableBody:
+        """The body with these vertices alone."""
+        b = self.body
+        return DifferentiableBody(b.offsets, b.keypoints_b, b.blend[vertices], b.rest_joints, b.faces[:0])
+
+    def _spread(self, frames: np.ndarray, weight: np.ndarray) -> torch.Tensor:
+        """[F, F], what makes corrections smooth over time and lets them fade in and out."""
+        apart = (frames[:, None] - frames) / (self.config.smoothing * FPS)
+        kernel = np.exp(-0.5 * apart**2)
+        return torch.as_tensor(weight[:, None] * kernel / kernel.sum(1, keepdims=True)).float()
+
+
+def _turned(rotations_b: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    q: torch.Tensor = rotations.multiply(rotations_b, rotations.from_rotvec(turn))
+    return q

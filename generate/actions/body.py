@@ -193,7 +193,7 @@ def lie(ledger: Ledger, step: Step) -> None:
         ledger.side = "front" if ends else "left"
     if not ledger.seated and not prone:
         ledger.reach(("hips",), "edges", grasped=False, seconds=1.2)
-    rest_parts: tuple[BodyPart, ...] = ("chest", *_LEGS) if prone else ("hips", "back", "head", *_ARMS)
+    rest_parts: tuple[BodyPart, ...] = ("chest", *_LEGS) if prone else ("hips", "back", *_ARMS)
     ledger.reach(rest_parts, ledger.seat, grasped=False, seconds=1.5)
     ledger.turned, ledger.away, ledger.seated = False, not prone, True
     ledger.phase("hold", step.seconds or 3.0)

@@ -167,7 +167,7 @@ class Grasp:
         inside = (config.margin - distance[solid]).clamp_min(0.0).square().sum()
         below = vertices[solid, 2].clamp_max(0.0).square().sum()
         return {
-            "closure": self.closure(vertices, distance, nearest.normals),
+            "closure": self.closure(vertices, distance, nearest.facing(vertices)),
             "reach": self.reach(distance, fingers=fingers),
             "trust": self.moved(vertices, nearest),
             "penetration": inside + below,

@@ -15,7 +15,7 @@ from sim.geometry import Geometry
 from sim.objects import Shape
 
 _SAMPLES = 20_000
-_NORMAL_SIGMA, _NEIGHBOURS = 0.006, 6
+_NORMAL_SIGMA, _SMOOTH, _NEIGHBOURS, _STIFF = 0.006, 6, 24, 1e-5
 _TOUCH, _FAR = 1e-3, 0.03
 _OPPOSED, _OTHER_SIDE, _BESIDE = 0.2, 96, 0.012
 
@@ -23,16 +23,23 @@ _OPPOSED, _OTHER_SIDE, _BESIDE = 0.2, 96, 0.012
 @dataclass(frozen=True, eq=False)
 class Nearest:
     """Planes that stand for the object around each vertex: distance [V] m at points [V, 3] m, slopes [V, 3] unit,
-    normals [V, 3] of the surface, unit, outward; all in the world."""
+    normals [V, 3] of the surface, unit, outward; bends [V, 3, 3] 1/m, how these change with the way that a vertex goes,
+    where the surface is round; all in the world."""
 
     distance: torch.Tensor
     points: torch.Tensor
     slopes: torch.Tensor
     normals: torch.Tensor
+    bends: torch.Tensor
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         """Signed distance of the vertices, wherever they have gone since: [V, 3] m -> [V] m."""
         return self.distance + (self.slopes * (points - self.points)).sum(-1)
+
+    def facing(self, points: torch.Tensor) -> torch.Tensor:
+        """Normals of the surface nearest to the vertices, wherever they have gone since: [V, 3] m -> [V, 3]."""
+        turned = self.normals + (self.bends @ (points - self.points)[..., None])[..., 0]
+        return turned / turned.square().sum(-1, keepdim=True).sqrt()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +82,17 @@ class PlacedSurface:
             some = np.flatnonzero(last(torch.as_tensor(points)).numpy() < _FAR)
         places = rotations.rotate_inverse(self.rotation, points[some] - self.position)
         closest, distance = self.surface.shape.signed_closest(places)
-        normals = self._normals(closest)
+        normals, bends = self._normals(closest, distance)
         touches = np.abs(distance) < _TOUCH
         away = (places - closest) / np.where(touches, np.inf, distance)[:, None]
         slopes = np.where(touches[:, None], normals, away)
         inward = rotations.rotate_inverse(self.rotation, skin_normals[some])
         self._leave(places, inward, distance, slopes)
         slopes, normals = (rotations.rotate(self.rotation, v) for v in (slopes, normals))
-        found = [np.array(v) for v in (distance, points[some], slopes, normals)]
+        turn = np.asarray(rotations.to_matrix(self.rotation))
+        found = [np.array(v) for v in (distance, points[some], slopes, normals, turn @ bends @ turn.T)]
         if last is not None:
-            kept = [tensor.numpy().copy() for tensor in (last.distance, last.points, last.slopes, last.normals)]
+            kept = [tensor.numpy().copy() for tensor in vars(last).values()]
             for whole, part in zip(kept, found, strict=True):
                 whole[some] = part
             found = kept
@@ -108,13 +116,23 @@ class PlacedSurface:
         distance[wrong[found]] = -depth[rows, best][found]
         slopes[wrong[found]] = normals[rows, best][found]
 
-    def _normals(self, closest: np.ndarray) -> np.ndarray:
-        """[V, 3] unit, outward: the mean of the samples around on the same side, as wide as a finger tip is soft."""
+    def _normals(self, closest: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[V, 3] unit, outward: the mean of the samples around on the same side, as wide as a finger tip is soft; and
+        [V, 3, 3] 1/m, how it changes with the way of a point at this distance [V] m, by least squares over them."""
         away, near = self.tree.query(closest, k=_NEIGHBOURS)
         normals = self.surface.normals_b[near]
         same = ((normals * normals[:, :1]).sum(-1) > 0.3) * np.exp(-0.5 * (away - away[:, :1]) ** 2 / _NORMAL_SIGMA**2)
-        mean = (same[..., None] * normals).sum(1)
-        return np.asarray(mean / np.linalg.norm(mean, axis=-1, keepdims=True))
+        mean = (same[:, :_SMOOTH, None] * normals[:, :_SMOOTH]).sum(1)
+        normal = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
+        way = self.surface.points_b[near] - closest[:, None]
+        flat = np.eye(3) - normal[:, :, None] * normal[:, None]
+        way, turned = way @ flat, normals @ flat
+        spread = np.einsum("vk,vki,vkj->vij", same, way, way) + _STIFF * np.eye(3)
+        bend = np.einsum("vk,vki,vkj->vij", same, turned, way) @ np.linalg.inv(spread)
+        value, axes = np.linalg.eigh(0.5 * (bend + np.swapaxes(bend, 1, 2)))
+        value = np.clip(value, 0.0, None)
+        value = value / (1.0 + np.clip(distance, 0.0, None)[:, None] * value)
+        return np.asarray(normal), np.asarray((axes * value[:, None]) @ np.swapaxes(axes, 1, 2))
 
 
 @functools.lru_cache(maxsize=4)

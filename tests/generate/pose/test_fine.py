@@ -95,8 +95,10 @@ def test_hands_that_push_are_measured_and_left_to_push(coarse: StaticPose) -> No
 
 def test_planes_stand_for_the_surface_around_a_point() -> None:
     way = torch.tensor([[0.0, 0.0, 1.0]])
-    plane = Nearest(torch.tensor([0.02]), torch.tensor([[0.1, 0.0, 0.5]]), way, way)
-    assert float(plane(torch.tensor([[0.3, -0.2, 0.47]]))[0]) == pytest.approx(-0.01, abs=1e-6)
+    there = torch.tensor([[0.3, -0.2, 0.47]])
+    plane = Nearest(torch.tensor([0.02]), torch.tensor([[0.1, 0.0, 0.5]]), way, way, torch.zeros(1, 3, 3))
+    assert float(plane(there)[0]) == pytest.approx(-0.01, abs=1e-6)
+    assert torch.equal(plane.facing(there), way)
 
 
 def test_what_cannot_be_is_refused(coarse: StaticPose) -> None:

@@ -15,6 +15,8 @@ _LEGS: tuple[BodyPart, ...] = ("left_leg", "right_leg")
 _ARMS: tuple[BodyPart, ...] = ("left_arm", "right_arm")
 _SITTING_M, _STANDING_M = (0.2, 1.15), (0.0, 1.0)
 """Heights on which a person sits down, and onto which one steps."""
+_ARMS_BESIDE_M = 0.55
+"""Width from which on there is room for arms beside a body."""
 _HANDS_HELP_M, _CLIMBING_M = 0.65, 2.0
 """Heights from which on hands help to climb, and up to which one climbs."""
 
@@ -93,7 +95,9 @@ def _board(ledger: Ledger, step: Step, heights: tuple[float, float], width: floa
 
 
 def sit(ledger: Ledger, step: Step) -> None:
-    """Back to the object, hips onto the seat."""
+    """Back to the object, hips onto the seat; astride what is made for it."""
+    if "astride" in ledger.kind.tags and step.away is None:
+        return straddle(ledger, step)
     _only(step, "hip", "hand", "back", "leg")
     _board(ledger, step, _SITTING_M, 0.25, "sit on")
     ledger.turned, ledger.away = False, step.away is not False
@@ -193,7 +197,8 @@ def lie(ledger: Ledger, step: Step) -> None:
         ledger.side = "front" if ends else "left"
     if not ledger.seated and not prone:
         ledger.reach(("hips",), "edges", grasped=False, seconds=1.2)
-    rest_parts: tuple[BodyPart, ...] = ("chest", *_LEGS) if prone else ("hips", "back", *_ARMS)
+    beside = _ARMS if min(ledger.size_m[:2]) > _ARMS_BESIDE_M and not ledger.kind.has("armrests") else ()
+    rest_parts: tuple[BodyPart, ...] = ("chest", *_LEGS) if prone else ("hips", "back", *beside)
     ledger.reach(rest_parts, ledger.seat, grasped=False, seconds=1.5)
     ledger.turned, ledger.away, ledger.seated = False, not prone, True
     ledger.phase("hold", step.seconds or 3.0)

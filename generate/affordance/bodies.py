@@ -31,7 +31,7 @@ _WORST = -6.0
 
 def placed(
     around: Surroundings, action: str, body_part: BodyPart, region: Region, inside: np.ndarray, support: np.ndarray,
-    facing: np.ndarray, left: float,
+    facing: np.ndarray, away: bool,
 ) -> Terms:  # fmt: skip
     """`placed` [N], <= 0 and not below -6, of a part that rests on an object, where the body as a whole has a say.
 
@@ -40,13 +40,13 @@ def placed(
     near its edge as one sits down. Riding: hands on the highest handle, feet low, each on its own side or, on a deck,
     the left one ahead.
     Leaning: hands a shoulder's breadth apart at the person's edge.
-    Hips that find no seat: on the highest level that carries them, of what is ridden behind its middle.
+    Hips that find no seat: on the highest level that carries them, of what they sit astride behind its middle.
 
     Args:
         region: that the part keeps to; `inside`, `support`: [N] 0..1, how far a place is there, and carries.
-        facing: [2] unit, from the person to the object, upright. left: +1 where the part goes to the left of that way,
-            -1 to the right.
+        facing: [2] unit, from the person to the object, upright. away: whether the person's back is to the object.
     """
+    left = 1.0 if body_part.startswith("left") != away else -1.0
     name = body_part.rpartition("_")[2]
     ahead = around.points[:, :2] @ facing
     aside = around.points[:, :2] @ np.array([-facing[1], facing[0]])
@@ -62,7 +62,7 @@ def placed(
         off = ((z[inside > 0.5].max(initial=0.0) - z) / _BARS_SPREAD) ** 2
         return {"placed": np.maximum(own_side(around, facing, left) - off, 2.0 * _WORST)}
     if name == "hips" and region == "any":
-        behind = ahead < ahead.mean() - _BEHIND if action in ("ride", "straddle") else np.ones(len(z), bool)
+        behind = (ahead < ahead.mean() - _BEHIND) | away
         carries = (support > _CARRIES) & behind
         off = ((z[carries].max(initial=0.0) - z) / _BARS_SPREAD) ** 2 + np.where(behind, 0.0, -_WORST)
         return {"placed": np.maximum(-off, 3.0 * _WORST)} if carries.any() else {}

@@ -124,9 +124,8 @@ def affordance(
         more = _body_terms(around, regions, action, purpose, body_part, wanted, config, height_m)
         if facing is not None and purpose in ("settle", "tread"):
             support = more.get("support", np.zeros(len(inside))) + 1.0
-            left = 1.0 if body_part.startswith("left") != faces_away else -1.0
             kept = region if region == "edges" else wanted
-            more |= placed(around, action, body_part, kept, inside, support, facing, left)
+            more |= placed(around, action, body_part, kept, inside, support, facing, faces_away)
         terms |= more
         weights |= {name: getattr(config, name) for name in more}
     log = sum((weights[name] * term for name, term in terms.items()), np.zeros(len(inside)))

@@ -74,3 +74,15 @@ def test_a_ladder_is_not_climbed_in_one_step() -> None:
 def test_what_one_types_on_lies_as_on_a_desk_unless_it_stands_there_by_itself() -> None:
     assert plan("a person types on the keyboard").height_m == pytest.approx(0.72)
     assert plan("a person taps the keyboard").height_m == 0.0
+
+
+def test_one_sits_on_a_bicycle_as_a_rider_does() -> None:
+    found = plan("a person sits on the bicycle")
+    assert (found.side, found.faces_away) == ("behind", False)
+    assert plan("a person sits on the chair").faces_away
+
+
+@pytest.mark.parametrize(("thing", "arms"), [("bed", True), ("mat", True), ("bench", False), ("sofa", False)])
+def test_arms_lie_beside_the_body_where_there_is_room(thing: str, arms: bool) -> None:
+    found = plan(f"a person lies on the {thing}")
+    assert ("left_arm" in {contact.body_part for contact in found.contacts}) is arms

@@ -16,6 +16,7 @@ from generate.motion.config import ClearanceConfig
 from generate.motion.energy import ANKLES
 from generate.motion.timeline import FPS
 from generate.pose.body import vertex_normals
+from generate.pose.fingers import HandHinges
 from generate.pose.nearest import PlacedSurface
 from recon.optimizer.differentiable_body import DifferentiableBody
 from recon.optimizer.distance_field import DistanceField
@@ -32,6 +33,8 @@ _PLATEAU = 2
 """Frames to both sides of one that needs it, in which the way is given in full."""
 _STAY, _STAY_FINGER, _STAY_ROOT = 1.0, 0.2, 2.0
 """Per rad^2 of a joint and of one of a finger, and per cm^2 of the root, against 1 per cm^2 of a vertex's depth."""
+_UNNATURAL = 50.0
+"""Per rad^2 by which fingers leave their ranges."""
 _KEEP_HAND, _KEEP_FOOT, _KEEP_TURN = 5.0, 60.0, 20.0
 """Per cm^2 by which hands that hold and feet that stand are moved, and per 1 - cosine^2 of half the angle."""
 
@@ -80,6 +83,7 @@ class _Clearance:
         self.object = PlacedSurface.of(geometry, np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
         self.field, self.position_w, self.rotation_w = field.to(torch.empty(0)), position_w, rotation_w
         finger = np.isin(np.arange(NUM_JOINTS), FINGER_JOINTS)
+        self.hands = [HandHinges.of(flesh.offsets, side, grasps=True, dtype=torch.float32) for side in SIDES]
         self._stay = torch.tensor(np.where(finger, _STAY_FINGER, _STAY)).float()
 
     def in_the_way(
@@ -121,7 +125,8 @@ class _Clearance:
             turned, moved = torch.tensordot(spread, turn, 1), spread @ move
             now, facing = body.joints(_turned(start, turned), root + moved)
             total = self._depth(body.vertices(now, facing), planes) + self._off(now - joints, facing, world, frames)
-            total = total + (self._stay * turned.square().sum(-1)).sum() + _STAY_ROOT * (_CM * moved).square().sum()
+            total = total + (self._stay * turn.square().sum(-1)).sum() + _STAY_ROOT * (_CM * move).square().sum()
+            total = total + _UNNATURAL * self._beyond(start, turned)
             total.backward()
             return total
 
@@ -164,6 +169,18 @@ class _Clearance:
             off = (_CM * moved[:, joints]).square().sum(-1)
             turned = 1.0 - (now[:, joints] * before[:, joints]).sum(-1).square()
             total = total + (share * (cost * off + _KEEP_TURN * turned)).sum()
+        return total
+
+    def _beyond(self, start: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
+        """Squared angles by which fingers that turn by small `turned` [F, 52, 3] rad leave their ranges, or leave them
+        farther."""
+        total = turned.new_zeros(())
+        for hand in self.hands:
+            joints = list(hand.joints)
+            before = (rotations.to_rotvec(start[:, joints])[:, hand.columns] * hand.axes).sum(-1)
+            now = before + (turned[:, joints][:, hand.columns] * hand.axes).sum(-1)
+            low, high = torch.minimum(hand.low, before), torch.maximum(hand.high, before)
+            total = total + ((low - now).clamp_min(0.0).square() + (now - high).clamp_min(0.0).square()).sum()
         return total
 
     def _local(self, points_w: np.ndarray, frames: np.ndarray) -> np.ndarray:

@@ -113,7 +113,7 @@ class ClearanceConfig:
     rate: float = 0.02
     tolerance: float = 0.004
     seconds: float = 0.35
-    smoothing: float = 0.05
+    smoothing: float = 0.1
 
     def __post_init__(self) -> None:
         at_least(0, self, "clearance", ("rounds",))

@@ -231,7 +231,7 @@ def main(
     prompts: Path = PROMPTS,
     seeds: int = 3,
     judge: int = 0,
-    judge_minutes: float = 1.5,
+    judge_minutes: float = 0.0,
     workers: int = 1,
     without: tuple[Part, ...] = (),
     only: str = "",
@@ -243,7 +243,7 @@ def main(
         prompts: a sentence a line.
         seeds: clips a sentence.
         judge: physics judges so many of the seeds.
-        judge_minutes: of planning a clip.
+        judge_minutes: of planning a clip; 0 is unlimited.
         workers: clips that are made at a time.
         without: stages to leave out.
         only: the sentences that have this word.

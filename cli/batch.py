@@ -50,7 +50,7 @@ class JudgeSettings:
     """
 
     config: TrainConfig = dataclasses.field(default_factory=TrainConfig)
-    max_minutes: float = 1.5
+    max_minutes: float = 0.0
     episodes: int = 16
 
     @property
@@ -207,10 +207,8 @@ class Batch:
             "Shapes that no file gives are built-in ones of the kind's typical size and mass.",
         ]
         if self.judge:
-            notes.append(
-                f"Physics: planning for at most {self.judge.max_minutes:g} minutes a clip, no learning, "
-                f"{self.judge.episodes} perturbed starts."
-            )
+            limit = f" for at most {self.judge.max_minutes:g} minutes a clip" if self.judge.max_minutes else ""
+            notes.append(f"Physics: planning{limit}, no learning, {self.judge.episodes} perturbed starts.")
         return notes
 
 

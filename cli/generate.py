@@ -68,8 +68,8 @@ class Command:
     """Ask a language model there, such as http://127.0.0.1:8000/v1, for the plan."""
     model: str | None = None
     """Its name at the endpoint."""
-    judge_minutes: float = 1.5
-    """With --judge: planning of a clip ends after so long; 0 is unlimited."""
+    judge_minutes: float = 0.0
+    """With --judge: planning of a clip ends after so long; 0 lets it take its time, some 50 s a second of motion."""
     config: GenerateConfig = field(default_factory=GenerateConfig)
     """Every knob of the motion."""
     judge_config: TrainConfig = field(default_factory=TrainConfig)

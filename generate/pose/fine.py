@@ -28,7 +28,7 @@ from sim import rotations
 from sim.objects import Shape
 
 _LOOK = 4
-_NARROWER, _WIDER, _NARROWEST = 8.0, 2.0, 1e4
+_WORSE, _NARROWER, _WIDER, _NARROWEST = 1.1, 8.0, 2.0, 1e4
 _HOLDS = 0.05
 """Residual of force closure up to which no other start is tried."""
 
@@ -153,7 +153,8 @@ def _holds(grasp: Grasp, terms: Mapping[str, float]) -> bool:
 def _held(grasp: Grasp, variables: list[torch.Tensor], *, closed: bool) -> tuple[list[torch.Tensor], dict[str, float]]:
     """First with open hands until the palms lie well, unless they are closed, then fingers close, then all together.
 
-    With fingers, a round that made things worse is taken back, and the next one goes less far (a trust region).
+    With fingers, a round that made things much worse is taken back, and the next one goes less far (a trust region).
+    What was best counts.
     """
     config = grasp.config
     approach = round(config.approach * config.rounds) if grasp.hands else 0
@@ -166,10 +167,10 @@ def _held(grasp: Grasp, variables: list[torch.Tensor], *, closed: bool) -> tuple
         fingers = number >= approach
         nearest = grasp.nearest(variables, last if number % _LOOK and number != approach else None)
         total = float(grasp.weighted(grasp.terms(variables, nearest, fingers=fingers))["total"])
-        if best is not None and total > best[0]:
+        if best is not None and total > _WORSE * best[0]:
             trust = min(trust * _NARROWER, _NARROWEST)
             variables, nearest = [x.clone() for x in best[1]], best[2]
-        elif fingers:
+        elif fingers and (best is None or total < best[0]):
             trust = max(trust / _WIDER, 1.0)
             best = total, [x.clone() for x in variables], nearest
         _improve(grasp, variables, variables if fingers else variables[:2], nearest, trust, fingers=fingers)

@@ -34,6 +34,8 @@ _TRIED, _STARTS, _EASY = 8, 2, 20.0
 """Grasps for which the arm is asked, and starts that come of them; what depth counts at most for their order."""
 _FAR, _TURNED = 5.0, 0.3
 """Cost of a grasp's way from the coarse palm, per m, and of its turn, per rad^2, beside those of the fine stage."""
+_THUMB_DOWN = 2.0
+"""Cost of a thumb that points down, per 1 - cosine with up: arms are raised with ease only with the thumb up."""
 _NEAR, _FLAT = 0.06, 0.01
 """m from the surface, beyond which it does not matter how far, and up to which it is as a plane."""
 _OVER_FLOOR, _REACH, _AIM, _STEPS = 0.035, 3000.0, 30.0, 80
@@ -46,7 +48,8 @@ class HandShapes:
     """A hand at L flexions, and K vertices of its skin.
 
     Attributes:
-        wrist: the joint, at position [3] m, rotation [4] in the world. frame: [4], `sim.body.capsules.palm_frame`.
+        wrist: the joint, at position [3] m, rotation [4] in the world. frame: [4], `sim.body.capsules.palm_frame`;
+            thumb: [3] the way across the palm to its side, in the wrist's frame.
         knuckle: [3] m, of the middle finger, and points: [L, K, 3] m, in the wrist's frame. angles: [L, D] rad.
         area: [K] m^2 where they may touch, else 0; share: [K] of the reach; finger: [K], 5 the palm.
     """
@@ -55,6 +58,7 @@ class HandShapes:
     position: torch.Tensor
     rotation: torch.Tensor
     frame: torch.Tensor
+    thumb: torch.Tensor
     knuckle: torch.Tensor
     points: torch.Tensor
     angles: torch.Tensor
@@ -80,21 +84,24 @@ class HandShapes:
             [rotations.rotate_inverse(rotation, vertices[rows] - position) for vertices, *_ in skinned]
         )
         offsets = grasp.body.offsets
+        index, middle, little = (offsets[JOINT_INDEX[f"{side}_{name}1"]] for name in ("index", "middle", "pinky"))
         return HandShapes(
             wrist, position, rotation, torch.as_tensor(palm_frame(offsets.numpy(), side)),
-            offsets[JOINT_INDEX[f"{side}_middle1"]], points, angles, area[rows], share[rows],
+            rotations.normalize(index - little), middle, points, angles, area[rows], share[rows],
             torch.where(segment > 0, (segment - 1) // 3, 5),
         )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Grips:
-    """C grasps of one hand, the best first: its wrist at position [C, 3] m, rotation [C, 4], hinges [C, D] rad."""
+    """C grasps of one hand, the best first: its wrist at position [C, 3] m, rotation [C, 4], hinges [C, D] rad, and
+    the cost [C] of having it there."""
 
     wrist: int
     position: torch.Tensor
     rotation: torch.Tensor
     angles: torch.Tensor
+    way: torch.Tensor
 
 
 def wrapped(grasp: Grasp) -> list[list[torch.Tensor]]:
@@ -109,11 +116,12 @@ def wrapped(grasp: Grasp) -> list[list[torch.Tensor]]:
         if grips is None:
             return []
         turns, move = _reach(grasp, before, grips)
-        found = [
+        starts = [
             [turns[i], move[i], *before[2 : number + 2], bent / FINGER_SCALE, *before[number + 3 :]]
             for i, bent in enumerate(grips.angles)
         ]
-        found = sorted(found, key=lambda start: _total(grasp, start))[:_STARTS]
+        totals = [_total(grasp, start) + float(way) for start, way in zip(starts, grips.way, strict=True)]
+        found = [starts[i] for i in np.argsort(totals, kind="stable")[:_STARTS]]
     return found
 
 
@@ -146,12 +154,12 @@ def grips_of(grasp: Grasp, variables: list[torch.Tensor], number: int) -> Grips 
     chosen = closes[total[closes].argsort()[:_TRIED]]
     columns = grasp.hands[number].columns
     bent = hand.angles[best[chosen][:, columns // 3], torch.arange(len(columns))]
-    return Grips(hand.wrist, position[chosen], rotation[chosen], bent)
+    return Grips(hand.wrist, position[chosen], rotation[chosen], bent, way[chosen])
 
 
 def _palms(surface: PlacedSurface, hand: HandShapes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Wrists [C, 3] m, [C, 4] of open hands on the surface, across the way in which it does not bend, and the cost [C]
-    of going there."""
+    of having them there."""
     middle = _PALM * hand.knuckle
     palm = hand.position + rotations.rotate(hand.rotation, middle)
     place, normal, along = (torch.as_tensor(x) for x in _around(surface, palm.numpy()))
@@ -168,7 +176,8 @@ def _palms(surface: PlacedSurface, hand: HandShapes) -> tuple[torch.Tensor, torc
         position = position - _nearby(surface, where)[0].amin(-1, keepdim=True) * normal
     away = (position + rotations.rotate(rotation, middle.expand_as(position)) - palm).norm(dim=-1)
     turn = rotations.to_rotvec(rotations.multiply(rotations.inverse(hand.rotation).expand_as(rotation), rotation))
-    return position, rotation, _FAR * away + _TURNED * turn.square().sum(-1)
+    down = 1.0 - rotations.rotate(rotation, hand.thumb.expand_as(position))[:, 2]
+    return position, rotation, _FAR * away + _TURNED * turn.square().sum(-1) + _THUMB_DOWN * down
 
 
 def _around(surface: PlacedSurface, point: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

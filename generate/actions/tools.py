@@ -10,8 +10,8 @@ from generate.language.steps import Body, Step
 from generate.plan import BodyPart, Region
 from sim.errors import PlanError
 
-_POURING_M = 0.85
-"""Height of the underside of what one pours from, standing upright."""
+_POURING_M, _PLAYED_M = 0.85, 0.85
+"""Heights of the underside of what one pours from, standing upright, and of an instrument in the hands."""
 
 
 def touch(ledger: Ledger, step: Step) -> None:
@@ -124,7 +124,9 @@ def play(ledger: Ledger, step: Step) -> None:
         ledger.reach(("left_hand", "right_hand"), ledger.region(step, "top"), grasped=False, slides=True)
     else:
         if not ledger.held:
-            ledger.begin_held(("left_hand",), "handle" if ledger.kind.has("handle") else "sides", 0.8)
+            if ledger.side == "any" and ledger.kind.has("handle"):
+                ledger.side = "behind"  # its front to those who listen, its neck to the left
+            ledger.begin_held(("left_hand",), "handle" if ledger.kind.has("handle") else "sides", _PLAYED_M)
         ledger.let_go(part for part in ("right_hand",) if part in ledger.open)
         ledger.join(("right_hand",), "sides", grasped=False, slides=True, first=len(ledger.phases))
         if "mouth" in ledger.kind.tags:

@@ -66,7 +66,7 @@ _BUILT: Mapping[str, Builder] = {
     "flashlight": tools.flashlight, "hair dryer": tools.hair_dryer, "drill": tools.drill, "hammer": tools.hammer,
     "axe": tools.axe, "bat": tools.bat, "stick": tools.stick, "racket": tools.racket, "broom": tools.broom,
     "mop": tools.broom, "shovel": tools.shovel, "vacuum cleaner": tools.vacuum, "umbrella": tools.umbrella,
-    "flag": tools.flag, "guitar": tools.string_instrument, "violin": tools.string_instrument,
+    "flag": tools.flag, "guitar": tools.guitar, "violin": tools.violin,
     "headphones": tools.headphones, "camera": tools.camera, "mouse": tools.mouse, "shoe": tools.shoe,
     "dumbbell": tools.weight, "barbell": tools.weight, "doll": tools.doll, "statue": tools.statue,
     "stone": tools.stone, "boulder": tools.stone,

@@ -291,7 +291,12 @@ def flag(x: float, y: float, z: float) -> list[Part]:
     ]
 
 
-def string_instrument(x: float, y: float, z: float) -> list[Part]:
+def guitar(x: float, y: float, z: float) -> list[Part]:
+    """On its edge as it is played: its face toward +x, neck and head toward +y."""
+    return [part[:, [0, 2, 1]] - (0.0, y / 2, -z / 2) for part in violin(x, z, y)]
+
+
+def violin(x: float, y: float, z: float) -> list[Part]:
     """Body below, its face toward +x, neck and head above."""
     deep, low, high = 0.4 * x, 0.23 * z, 0.4 * z
     lower = cone((-deep, 0, low), (deep, 0, low), (y / 2, low), axis=0)

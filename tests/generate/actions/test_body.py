@@ -71,11 +71,6 @@ def test_a_ladder_is_not_climbed_in_one_step() -> None:
         plan("a person climbs the ladder")
 
 
-def test_what_one_types_on_lies_as_on_a_desk_unless_it_stands_there_by_itself() -> None:
-    assert plan("a person types on the keyboard").height_m == pytest.approx(0.72)
-    assert plan("a person taps the keyboard").height_m == 0.0
-
-
 def test_one_sits_on_a_bicycle_as_a_rider_does() -> None:
     found = plan("a person sits on the bicycle")
     assert (found.side, found.faces_away) == ("behind", False)

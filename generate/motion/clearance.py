@@ -23,12 +23,19 @@ from recon.optimizer.distance_field import DistanceField
 from sim import rotations
 from sim.body.skin import LinearBlendSkin
 from sim.geometry import Geometry
-from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, NUM_JOINTS, SIDES
+from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PARENTS, SIDES
 
 WRISTS = [JOINT_INDEX[f"{side}_wrist"] for side in SIDES]
 _CM = 100.0
 _NEAR, _ABOVE = 0.015, 0.0005
 """m from the surface within which vertices count, and m over it to which they are brought."""
+_INSIDE, _FEW, _ONE_WAY = 0.002, 3, 0.7
+"""A part is torn when more than a few vertices are so deep, m, and the mean of their ways out is shorter than this."""
+_ROOTS = [
+    JOINT_INDEX[f"{JOINT_NAMES[j].partition('_')[0]}_wrist"] if j in FINGER_JOINTS else max(PARENTS[j], 0)
+    for j in range(NUM_JOINTS)
+]
+"""Where the limb comes from: of fingers the wrist, else the parent."""
 _PLATEAU = 2
 """Frames to both sides of one that needs it, in which the way is given in full."""
 _STAY, _STAY_FINGER, _STAY_ROOT = 1.0, 0.2, 2.0
@@ -112,7 +119,9 @@ class _Clearance:
         normals = rotations.rotate(
             world[:, self.flesh.vertex_joints[vertices]], torch.as_tensor(self.normals_b[vertices]).float()
         )
-        planes = self._planes(body.vertices(joints, world).double().numpy(), normals.double().numpy(), frames)
+        skin = body.vertices(joints, world)
+        skin_w, normals_w, joints_w = (x.double().numpy() for x in (skin, normals, joints))
+        planes = self._planes(skin_w, normals_w, joints_w, frames, vertices)
         spread = self._spread(frames, weight)
         turn = torch.zeros(len(frames), NUM_JOINTS, 3, requires_grad=True)
         move = torch.zeros(len(frames), 3, requires_grad=True)
@@ -139,20 +148,27 @@ class _Clearance:
         return out, place
 
     def _planes(
-        self, points_w: np.ndarray, normals_w: np.ndarray, frames: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        self, points_w: np.ndarray, normals_w: np.ndarray, joints_w: np.ndarray, frames: np.ndarray,
+        vertices: np.ndarray,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
         """Of vertices near the object, M in all: index [M] among F x K, points [M, 3] m, slopes [M, 3] in the world,
-        distance [M] m."""
-        local = self._local(points_w, frames)
-        close = np.flatnonzero(self._near(local).ravel())
-        turn = np.repeat(self.rotation_w[frames], points_w.shape[1], 0)[close]
+        distance [M] m. A part that a thin board goes through leaves it to the side where its limb comes from."""
+        local = self._local(points_w, frames).reshape(-1, 3)
+        close = np.flatnonzero(self._near(local))
+        frame, vertex = np.divmod(close, points_w.shape[1])
+        turn, points = self.rotation_w[frames][frame], local[close]
         inward = rotations.rotate_inverse(turn, normals_w.reshape(-1, 3)[close])
-        found = self.object.nearest(local.reshape(-1, 3)[close], inward)
-        slopes = rotations.rotate(turn, found.slopes.numpy())
-        points = points_w.reshape(-1, 3)[close]
+        found = self.object.nearest(points, inward)
+        distance, slopes = found.distance.numpy().copy(), found.slopes.numpy().copy()
+        segment = self.flesh.vertex_joints[vertices][vertex]
+        torn = _torn(frame * NUM_JOINTS + segment, distance, slopes)
+        if torn.any():
+            roots = self._local(joints_w[:, _ROOTS], frames)[frame[torn], segment[torn]]
+            other = self.object.nearest(points[torn], rotations.normalize(points[torn] - roots))
+            distance[torn], slopes[torn] = other.distance.numpy(), other.slopes.numpy()
         return (
-            torch.as_tensor(close), torch.as_tensor(points).float(), torch.as_tensor(slopes).float(),
-            found.distance.float(),
+            torch.as_tensor(close), torch.as_tensor(points_w.reshape(-1, 3)[close]).float(),
+            torch.as_tensor(rotations.rotate(turn, slopes)).float(), torch.as_tensor(distance).float(),
         )  # fmt: skip
 
     def _depth(self, vertices: torch.Tensor, planes: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -202,6 +218,15 @@ class _Clearance:
         apart = (frames[:, None] - frames) / (self.config.smoothing * FPS)
         kernel = np.exp(-0.5 * apart**2)
         return torch.as_tensor(weight[:, None] * kernel / kernel.sum(1, keepdims=True)).float()
+
+
+def _torn(part: np.ndarray, distance: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """[M] bool, of vertices of many parts: those whose part leaves the object to opposite sides at once."""
+    inside = distance < -_INSIDE
+    count = np.bincount(part[inside], minlength=part.max(initial=0) + 1)
+    way = np.column_stack([np.bincount(part[inside], slopes[inside, k], minlength=len(count)) for k in range(3)])
+    split = (count > _FEW) & (np.linalg.norm(way, axis=1) < _ONE_WAY * count)
+    return inside & split[part]
 
 
 def _turned(rotations_b: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:

@@ -100,6 +100,31 @@ def test_a_hand_that_holds_gives_way_less() -> None:
     assert off(cleared(0.02, hands=1.0)) < 0.8 * off(cleared(0.02))
 
 
+def test_a_hand_in_a_thin_board_leaves_it_to_the_side_of_the_arm() -> None:
+    board = Primitive("box", (0.15, 0.15, 0.015))
+    pose, root = standing()
+    flesh = skin_of(OFFSETS, "capsules", "full")
+    joints = skeleton.forward_kinematics(pose[:1], root[:1], OFFSETS)[0][0]
+    tips = joints[JOINT_INDEX["left_middle3"]]
+    tilted = np.tile(rotations.from_rotvec(np.array([0.5, 0.0, 0.0])), (FRAMES, 1))
+    place = np.tile(tips + [0.0, 0.0, 0.5], (FRAMES, 1))
+    place[NEEDED] = tips
+
+    def deepest(motion: tuple[np.ndarray, np.ndarray]) -> float:
+        points = flesh.vertices(*motion)[NEEDED] - place[NEEDED, None]
+        local = rotations.rotate_inverse(tilted[NEEDED, None], points)
+        return -float(Shape.of(board).signed_distance(local).min())
+
+    kept = Kept(np.zeros((FRAMES, 2)), np.ones((FRAMES, 2)))
+    done = clear(pose, root, flesh, board, distance_field(board), place, tilted, kept, ClearanceConfig())
+    assert deepest((pose, root)) > 0.007
+    assert deepest(done) < 0.005
+    after = skeleton.forward_kinematics(*done, OFFSETS)[0][25] - tips
+    up = rotations.rotate(tilted[0], np.array([0.0, 0.0, 1.0]))
+    arm = np.sign((joints[JOINT_INDEX["left_wrist"]] - tips) @ up)
+    assert (arm * after[JOINT_INDEX["left_middle3"]] @ up) > 0.0
+
+
 def test_no_rounds_leave_all_as_it_is() -> None:
     pose, _ = standing()
     np.testing.assert_array_equal(cleared(0.02, rounds=0)[0], pose)

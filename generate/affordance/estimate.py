@@ -107,7 +107,7 @@ def affordance(
     regions = Regions(around, config)
     wanted: Region = _SEATED.get(body_part, "any") if region == "any" and purpose == "settle" else region
     if wanted == "edges" and body_part == "hips":
-        wanted = "top"
+        wanted = "seat"
     inside = regions[wanted]
     if inside.sum() < config.found * len(inside):
         wanted, inside = "any", regions["any"]

@@ -56,6 +56,12 @@ def test_one_sits_on_the_near_edge_of_a_bed(region: Region) -> None:
     assert abs(hips[2] - 0.25) < 0.02
 
 
+def test_before_one_lies_down_on_a_sofa_one_sits_on_its_seat_not_on_its_back() -> None:
+    sofa = SurfacePoints.of(Shape.of(object_for("sofa")), count=CONFIG.points)
+    hips = middle(sofa, "lie", "hips", "edges", facing=(-1.0, 0.0))
+    assert abs(hips[2] - sofa.shape.bounds[0, 2] - 0.45) < 0.05
+
+
 def test_a_seat_that_is_no_deeper_than_seats_are_is_sat_on_in_its_middle(chair: Shape) -> None:
     seat = SurfacePoints.of(chair, count=CONFIG.points)
     found = affordance(seat, "sit", "hips", "seat", facing_b=np.array([-1.0, 0.0, 0.0]), faces_away=True, config=CONFIG)

@@ -50,7 +50,8 @@ class AffordanceConfig:
         region: what a place outside the wanted region loses in log probability.
         found: least share of the surface that counts as a region being there at all.
         knuckles, reach_spread: m over the floor where a standing person's knuckles hang (0.43 of a stature of 1.75 m,
-            Drillis and Contini 1966) and how far from there costs one unit.
+            Drillis and Contini 1966) and how far from there costs one unit; elbows: m over the floor where elbows are
+            (0.6 of it), at which long handles are held.
         hook: m, reach of the fingers around an edge; palm: m, half of a palm's length.
         span: m, least and most between two hands that work together; shoulders are about 0.4 m wide.
         balance: m by which the middle between two hands may miss the line through the centre of mass.
@@ -67,6 +68,7 @@ class AffordanceConfig:
     region: float = 8.0
     found: float = 0.002
     knuckles: float = 0.75
+    elbows: float = 1.05
     reach_spread: float = 0.4
     hook: float = 0.04
     palm: float = 0.04

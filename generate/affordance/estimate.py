@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from generate.affordance.bodies import placed
 from generate.affordance.config import PART_HEIGHTS, AffordanceConfig, purpose_of
-from generate.affordance.hands import Terms, hand_terms
+from generate.affordance.hands import Terms, at_height, hand_terms
 from generate.affordance.regions import Regions
 from generate.affordance.surface import SurfacePoints, Surroundings, upright
 from generate.language.lexicon import Purpose
@@ -116,7 +116,8 @@ def affordance(
     if body_part in ("left_hand", "right_hand") and not (purpose == "settle" and wanted != "any"):
         left = 1.0 if (body_part == "left_hand") != faces_away else -1.0
         terms |= hand_terms(around, purpose, config, facing, left, height_m)
-        if wanted == "handle":  # it is where it is, and a long one is held where it is in best reach
+        if wanted == "handle":  # it is where it is, and a long one is held where hands work
+            terms["reach"] = at_height(around, config.elbows, config, height_m)
             best = terms["reach"][inside >= 0.5 * inside.max()].max()
             terms["reach"] = np.minimum(terms["reach"] - best, 0.0)
         weights |= {name: getattr(config.hands, name) for name in terms if name != "region"}

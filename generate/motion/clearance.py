@@ -31,11 +31,15 @@ _NEAR, _ABOVE = 0.015, 0.0005
 """m from the surface within which vertices count, and m over it to which they are brought."""
 _INSIDE, _FEW, _ONE_WAY = 0.002, 3, 0.7
 """A part is torn when more than a few vertices are so deep, m, and the mean of their ways out is shorter than this."""
+_BOARD = np.linspace(0.004, 0.06, 15)
+"""m through an object at which its other side is looked for."""
 _ROOTS = [
     JOINT_INDEX[f"{JOINT_NAMES[j].partition('_')[0]}_wrist"] if j in FINGER_JOINTS else max(PARENTS[j], 0)
     for j in range(NUM_JOINTS)
 ]
 """Where the limb comes from: of fingers the wrist, else the parent."""
+_LIMBS = np.array([j - "123".index(JOINT_NAMES[j][-1]) if j in FINGER_JOINTS else j for j in range(NUM_JOINTS)])
+"""A finger is one limb: the number of its first joint."""
 _PLATEAU = 2
 """Frames to both sides of one that needs it, in which the way is given in full."""
 _STAY, _STAY_FINGER, _STAY_ROOT = 1.0, 0.2, 2.0
@@ -161,15 +165,24 @@ class _Clearance:
         found = self.object.nearest(points, inward)
         distance, slopes = found.distance.numpy().copy(), found.slopes.numpy().copy()
         segment = self.flesh.vertex_joints[vertices][vertex]
-        torn = _torn(frame * NUM_JOINTS + segment, distance, slopes)
-        if torn.any():
-            roots = self._local(joints_w[:, _ROOTS], frames)[frame[torn], segment[torn]]
-            other = self.object.nearest(points[torn], rotations.normalize(points[torn] - roots))
-            distance[torn], slopes[torn] = other.distance.numpy(), other.slopes.numpy()
+        roots = self._local(joints_w[:, _ROOTS], frames)[frame, segment]
+        wrong = _torn(frame, segment, distance, slopes) & ((slopes * (points - roots)).sum(-1) > 0.0)
+        distance[wrong], slopes[wrong] = self._other_side(points[wrong], distance[wrong], slopes[wrong])
         return (
             torch.as_tensor(close), torch.as_tensor(points_w.reshape(-1, 3)[close]).float(),
             torch.as_tensor(rotations.rotate(turn, slopes)).float(), torch.as_tensor(distance).float(),
         )  # fmt: skip
+
+    def _other_side(
+        self, points: np.ndarray, distance: np.ndarray, slopes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Distances and slopes of the opposite faces of points [M, 3] m in the object, where a board is no thicker."""
+        behind = points[:, None] - _BOARD[:, None] * slopes[:, None]
+        off = self.object.surface.shape.signed_distance(behind)
+        first = (off > 0.0).argmax(1)
+        rows, thin = np.arange(len(points)), np.asarray((off > 0.0).any(1))
+        out = off[rows, first] - _BOARD[first]
+        return np.where(thin, out, distance), np.where(thin[:, None], -slopes, slopes)
 
     def _depth(self, vertices: torch.Tensor, planes: tuple[torch.Tensor, ...]) -> torch.Tensor:
         index, points, slopes, distance = planes
@@ -220,13 +233,16 @@ class _Clearance:
         return torch.as_tensor(weight[:, None] * kernel / kernel.sum(1, keepdims=True)).float()
 
 
-def _torn(part: np.ndarray, distance: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """[M] bool, of vertices of many parts: those whose part leaves the object to opposite sides at once."""
+def _torn(frame: np.ndarray, segment: np.ndarray, distance: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """[M] bool, of vertices on segments of the body: those in the object whose segment, or another one of the same
+    finger, leaves it to opposite sides at once."""
     inside = distance < -_INSIDE
+    part = frame * NUM_JOINTS + segment
     count = np.bincount(part[inside], minlength=part.max(initial=0) + 1)
     way = np.column_stack([np.bincount(part[inside], slopes[inside, k], minlength=len(count)) for k in range(3)])
-    split = (count > _FEW) & (np.linalg.norm(way, axis=1) < _ONE_WAY * count)
-    return inside & split[part]
+    split: np.ndarray = (count > _FEW) & (np.linalg.norm(way, axis=1) < _ONE_WAY * count)
+    limb = frame * NUM_JOINTS + _LIMBS[segment]
+    return np.asarray((distance < 0.0) & np.isin(limb, limb[split[part]]))
 
 
 def _turned(rotations_b: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:

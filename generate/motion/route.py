@@ -48,7 +48,9 @@ def plan_stances(timeline: Timeline, epochs: list[Epoch], approached: Stance, co
             stance = walk_away(stance, timeline.plan.faces_away, config)
         elif p + 1 in begins and _steps_to(stance, begins[p + 1], config):
             stance = begins[p + 1]
-        elif phase.moves and not phase.ballistic and not _rides(epochs, p):
+        elif phase.moves and _rides(epochs, p):
+            stance = _along(stance, moved[p], moved[p + 1] - moved[p], yaw[p + 1] - yaw[p])
+        elif phase.moves and not phase.ballistic:
             way, turn = moved[p + 1] - moved[here], yaw[p + 1] - yaw[here]
             far = np.linalg.norm(way) > _CARRIES_ALONG[0] or abs(turn) > _CARRIES_ALONG[1]
             if far and not _within_reach(phases, p, way, moved):

@@ -16,6 +16,9 @@ from sim import rotations
 from sim.skeleton import FINGER_JOINTS, JOINT_INDEX
 
 _FEET = [[JOINT_INDEX[f"{side}_{n}"] for n in ("ankle", "foot")] for side in ("left", "right")]
+_LYING = (("back", "hips"), ("chest", "left_leg"))
+_LEVEL = 0.2
+"""m by which the first of two parts is higher than the second at most, where the body lies."""
 _NEAREST = 0.25
 """Share of a part's vertices, the nearest ones, that have to lie on the surface."""
 
@@ -55,6 +58,16 @@ class Targets:
     def centers(self) -> torch.Tensor:
         """[B, C, 3] m, the weighted middle of each part's points."""
         return (self.points * self.weights[..., None]).sum(-2)
+
+    @property
+    def lying(self) -> tuple[int, int] | None:
+        """Indices of an upper and a lower part of a body that lies, since they touch at one height; else None."""
+        for upper, lower in _LYING:
+            if upper in self.parts and lower in self.parts:
+                high, low = self.parts.index(upper), self.parts.index(lower)
+                if bool((self.centers[:, high, 2] - self.centers[:, low, 2] < _LEVEL).all()):
+                    return high, low
+        return None
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ def initial_poses(energy: PoseEnergy, rng: np.random.Generator, samples: int) ->
     config = energy.config
     count = samples * config.candidates
     local = energy.density.sample(count, rng, config.temperature)
-    if energy.carried and "hips" in energy.targets.parts:
+    if energy.carried and "hips" in energy.targets.parts and not energy.targets.lying:
         sit_down(local, rng)
     poses = torch.as_tensor(local).to(energy.fingers_b)
     rows = torch.arange(samples).repeat_interleave(config.candidates)
@@ -58,6 +58,8 @@ def sit_down(local: np.ndarray, rng: np.random.Generator) -> None:
 def place(energy: PoseEnergy, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Give unplaced poses [N, 52, 4] a root: rotations with it and root positions [N, 3] m."""
     targets, body = energy.targets, energy.body
+    if targets.lying:
+        return lie_down(energy, local, *targets.lying)
     origin = local.new_zeros(len(local), 3)
     posed = body.pose(local, origin)
     seated = energy.carried and "hips" in targets.parts
@@ -75,9 +77,32 @@ def place(energy: PoseEnergy, local: torch.Tensor) -> tuple[torch.Tensor, torch.
         root = targets.centers[:, hips]
         height = targets.centers[:, hips, 2] - posed.vertices_w[:, body.touching("hips"), 2].amin(1)
     else:
-        height = -body.soles(posed)[0].mean(1)
+        height = _level_under(energy) - body.soles(posed)[0].mean(1)
         root = root - energy.beyond_edge(posed.joints_w + root[:, None]).amax(1)[:, None] * targets.toward
     return turned, torch.cat((root[:, :2], height[:, None]), 1)
+
+
+def lie_down(energy: PoseEnergy, local: torch.Tensor, upper: int, lower: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`place` for a body that lies: level, on its back or its chest, from its lower part to its upper one."""
+    targets = energy.targets
+    up, left = (local.new_tensor(axis).expand(len(local), 3) for axis in ([0.0, 0.0, 1.0], [0.0, 1.0, 0.0]))
+    supine = -1.0 if targets.parts[upper] == "back" else 1.0
+    ahead = supine * (targets.centers[:, upper] - targets.centers[:, lower])
+    yaw = torch.atan2(ahead[:, 1], ahead[:, 0])
+    turn = rotations.multiply(
+        rotations.from_rotvec(up * yaw[:, None]), rotations.from_rotvec(left * supine * np.pi / 2)
+    )
+    turned = torch.cat((turn[:, None], local[:, 1:]), 1)
+    posed = energy.body.pose(turned, local.new_zeros(len(local), 3))
+    middles = torch.stack([_middle(energy, posed, c) for c in range(len(targets.parts))], 1)
+    return turned, (targets.centers - middles).mean(1)
+
+
+def _level_under(energy: PoseEnergy) -> torch.Tensor:
+    """[B] m, height of what both feet are on: their targets, or the floor."""
+    feet = [c for c, part in enumerate(energy.targets.parts) if part.endswith("foot")]
+    heights = energy.targets.centers[:, :, 2]
+    return heights[:, feet].mean(1) if len(feet) == 2 else torch.zeros_like(heights[:, 0])
 
 
 def _middle(energy: PoseEnergy, posed: PosedBody, c: int) -> torch.Tensor:

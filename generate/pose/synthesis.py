@@ -116,7 +116,7 @@ def build_energy(
     targets = Targets(parts, *(torch.as_tensor(array).to(like) for array in vars(patches).values()))
     return PoseEnergy(
         body, density, distance_field(ground.shape.geometry).to(like), targets, config,
-        standing=tuple(row for part, row in _FEET if part not in parts),
+        standing=() if targets.lying else tuple(row for part, row in _FEET if part not in parts),
         carried=carries_person(plan, contacts),
         fingers_b=torch.as_tensor(density.prior.fingers_b).to(like),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from generate.pose.grasp import FINGER_SCALE, PRESSED, Grasp
 from generate.pose.nearest import PlacedSurface
 from sim import rotations
 from sim.body.capsules import palm_frame
-from sim.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
+from sim.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS, SIDES
 
 _AROUND, _PLACES = 0.12, 40
 """m from the palm, and number, of the places that are tried."""
@@ -36,6 +36,9 @@ _FAR, _TURNED = 5.0, 0.3
 """Cost of a grasp's way from the coarse palm, per m, and of its turn, per rad^2, beside those of the fine stage."""
 _THUMB_DOWN = 2.0
 """Cost of a thumb that points down, per 1 - cosine with up: arms are raised with ease only with the thumb up."""
+_AWRY = 1.5
+"""Cost of a hand that does not point half ahead, half inward, per 1 - cosine: what it holds can be raised to the face
+then, with the elbow low."""
 _NEAR, _FLAT = 0.06, 0.01
 """m from the surface, beyond which it does not matter how far, and up to which it is as a plane."""
 _OVER_FLOOR, _REACH, _AIM, _STEPS = 0.035, 3000.0, 30.0, 80
@@ -48,7 +51,8 @@ class HandShapes:
     """A hand at L flexions, and K vertices of its skin.
 
     Attributes:
-        wrist: the joint, at position [3] m, rotation [4] in the world. frame: [4], `sim.body.capsules.palm_frame`;
+        wrist: the joint, at position [3] m, rotation [4] in the world. shoulders: [2, 3] m, the hand's first.
+        frame: [4], `sim.body.capsules.palm_frame`;
             thumb: [3] the way across the palm to its side, in the wrist's frame.
         knuckle: [3] m, of the middle finger, and points: [L, K, 3] m, in the wrist's frame. angles: [L, D] rad.
         area: [K] m^2 where they may touch, else 0; share: [K] of the reach; finger: [K], 5 the palm.
@@ -57,6 +61,7 @@ class HandShapes:
     wrist: int
     position: torch.Tensor
     rotation: torch.Tensor
+    shoulders: torch.Tensor
     frame: torch.Tensor
     thumb: torch.Tensor
     knuckle: torch.Tensor
@@ -76,6 +81,7 @@ class HandShapes:
         skinned = [grasp.skinned(*grasp.pose(shape)) for shape in shapes]
         position, rotation = skinned[0][1][wrist], skinned[0][2][wrist]
         joints = torch.tensor([wrist, *hand.joints])
+        arms = [JOINT_INDEX[f"{one}_shoulder"] for one in (side, *(other for other in SIDES if other != side))]
         rows = torch.nonzero(torch.isin(grasp.moves, joints))[::_EVERY, 0]
         area, share = torch.zeros(2, len(grasp.moves), dtype=torch.float64)
         area[skin.rows], share[skin.rows] = skin.area, skin.share
@@ -86,7 +92,7 @@ class HandShapes:
         offsets = grasp.body.offsets
         index, middle, little = (offsets[JOINT_INDEX[f"{side}_{name}1"]] for name in ("index", "middle", "pinky"))
         return HandShapes(
-            wrist, position, rotation, torch.as_tensor(palm_frame(offsets.numpy(), side)),
+            wrist, position, rotation, skinned[0][1][arms], torch.as_tensor(palm_frame(offsets.numpy(), side)),
             rotations.normalize(index - little), middle, points, angles, area[rows], share[rows],
             torch.where(segment > 0, (segment - 1) // 3, 5),
         )  # fmt: skip
@@ -177,7 +183,14 @@ def _palms(surface: PlacedSurface, hand: HandShapes) -> tuple[torch.Tensor, torc
     away = (position + rotations.rotate(rotation, middle.expand_as(position)) - palm).norm(dim=-1)
     turn = rotations.to_rotvec(rotations.multiply(rotations.inverse(hand.rotation).expand_as(rotation), rotation))
     down = 1.0 - rotations.rotate(rotation, hand.thumb.expand_as(position))[:, 2]
-    return position, rotation, _FAR * away + _TURNED * turn.square().sum(-1) + _THUMB_DOWN * down
+    level = position.new_tensor([1.0, 1.0, 0.0])
+    pointing = rotations.normalize(rotations.rotate(rotation, hand.knuckle.expand_as(position)))
+    ahead, inward = (
+        rotations.normalize((there - hand.shoulders[0]) * level) for there in (position, hand.shoulders[1])
+    )
+    awry = 1.0 - (pointing * rotations.normalize(ahead + inward)).sum(-1)
+    way = _FAR * away + _TURNED * turn.square().sum(-1) + _THUMB_DOWN * down + _AWRY * awry
+    return position, rotation, way
 
 
 def _around(surface: PlacedSurface, point: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

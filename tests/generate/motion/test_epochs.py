@@ -80,13 +80,13 @@ def test_one_who_turns_an_object_goes_round_it() -> None:
     assert small[2] == HERE
 
 
-def test_one_who_rides_does_not_walk_until_they_have_got_off() -> None:
+def test_one_who_rides_goes_along_and_walks_when_they_have_got_off() -> None:
     on = epoch(1, carried=True)
     riding = stances([on], Phase("reach", 1), Phase("move", 2, forward=3.0))
-    assert riding[2] == HERE
+    assert same(riding[2], 0.0, 2.5, HERE.yaw)
     off = stances([on, epoch(2)], Phase("reach", 1), Phase("move", 2, forward=3.0), Phase("move", 1, forward=1.0))
-    assert off[2] == HERE, "they still sat then, whatever they do later"
-    assert same(off[3], 0.0, 0.5, HERE.yaw)
+    assert same(off[2], 0.0, 2.5, HERE.yaw), "they still sat then, whatever they do later"
+    assert same(off[3], 0.0, 3.5, HERE.yaw)
 
 
 def test_one_who_stands_on_something_steps_up_from_the_floor_and_down_again() -> None:

@@ -110,7 +110,7 @@ def test_clock_labels_and_graph_agree(lift: GeneratedMotion) -> None:
         np.linalg.norm(np.diff(motion.objects[0].position_w, axis=0), axis=1)[: np.flatnonzero(held)[0] - 1].max()
         < 1e-9
     )
-    assert set(lift.seconds) == {"poses", "postures", "motion"}
+    assert set(lift.seconds) == {"poses", "postures", "motion", "clearance"}
     assert min(lift.seconds.values()) > 0.0
     assert lift.closure is None, "without the fine stage there is none"
 
@@ -143,7 +143,7 @@ def test_without_contacts_a_person_walks_up_and_stands() -> None:
     told: list[str] = []
     made = generate_motion(LOOK, BOX, TINY, on_stage=told.append)
     motion = made.motion
-    assert told == ["poses", "postures", "motion"]
+    assert told == ["poses", "postures", "motion", "clearance"]
     assert len(motion.contacts) == 0
     assert (motion.contact_labels != 1).all()
     front = motion.objects[0].position_w[0, 0] - 0.15

@@ -98,3 +98,23 @@ def test_on_a_deck_one_foot_is_ahead_of_the_other(name: str, region: Region) -> 
     np.testing.assert_allclose([left[1], right[1]], 0.0, atol=0.03)
     low = surface.shape.bounds[0, 2]
     assert max(left[2], right[2]) - low < 0.13  # the deck's height, not the bar's
+
+
+def test_one_leans_on_the_near_edge_with_hands_a_shoulders_breadth_apart() -> None:
+    table = block(0.8, 1.4, 0.7)
+    left, right = (
+        middle(table, "lean", part, "top", facing=(1.0, 0.0), away=False) for part in ("left_hand", "right_hand")
+    )
+    np.testing.assert_allclose([left[0], right[0]], -0.3, atol=0.04)  # a tenth of a metre from the edge at -0.4
+    np.testing.assert_allclose([left[1], right[1]], [0.22, -0.22], atol=0.04)
+    np.testing.assert_allclose([left[2], right[2]], 0.35, atol=0.02)
+
+
+def test_a_long_handle_is_held_at_the_elbows_and_a_short_one_where_it_is() -> None:
+    broom = SurfacePoints.of(Shape.of(object_for("broom")), count=CONFIG.points)
+    hand = middle(broom, "sweep", "right_hand", "handle", facing=(1.0, 0.0), away=False, purpose="load")
+    lowest = float(broom.points_b[:, 2].min())
+    assert abs(hand[2] - lowest - CONFIG.elbows) < 0.1
+    suitcase = SurfacePoints.of(Shape.of(object_for("suitcase")), count=CONFIG.points)
+    hand = middle(suitcase, "lift", "right_hand", "handle", facing=(1.0, 0.0), away=False, purpose="load")
+    assert suitcase.points_b[:, 2].max() - hand[2] < 0.1

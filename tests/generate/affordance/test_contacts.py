@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from generate.affordance import AffordanceConfig, SurfacePoints, affordance, contact_maps
-from generate.affordance.contacts import contact_purpose, height_at
+from generate.affordance.contacts import carries_person, contact_purpose, height_at
 from generate.language.lexicon import Purpose
 from generate.plan import InteractionPlan, Phase, PlannedContact
 from generate.planner import GrammarPlanner
@@ -54,6 +54,20 @@ def purposes(text: str) -> set[tuple[str, Purpose]]:
 )
 def test_a_contact_is_for_what_it_does_in_the_plan(text: str, expected: set[tuple[str, Purpose]]) -> None:
     assert purposes(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "carried"),
+    [
+        ("a person sits on the chair", True),
+        ("a person lies down on the bed", True),
+        ("a person leans on the table with both hands", False),
+        ("a person lifts the box", False),
+    ],
+)
+def test_the_object_carries_who_sits_or_lies_on_it(text: str, carried: bool) -> None:
+    plan = GrammarPlanner().plan(text)
+    assert carries_person(plan, plan.touching(len(plan.phases) - 1)) is carried
 
 
 def test_each_contact_has_its_map(seen: SurfacePoints) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from generate.language.lexicon import Purpose, lexicon
 from generate.plan import BodyPart
@@ -78,6 +79,8 @@ class AffordanceConfig:
     seat_radius: float = 0.15
 
 
+Manner = Literal["lie", "ride", "lean"]
+"""How a body as a whole can be on an object, where its parts' places follow from that."""
 PART_HEIGHTS: dict[BodyPart, float] = {
     "head": 1.60, "chest": 1.30, "back": 1.20, "hips": 0.95, "left_arm": 1.10, "right_arm": 1.10,
     "left_leg": 0.60, "right_leg": 0.60, "left_foot": 0.08, "right_foot": 0.08,

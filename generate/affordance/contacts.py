@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from generate.affordance.config import AffordanceConfig, purpose_of
+from generate.affordance.config import AffordanceConfig, Manner, purpose_of
 from generate.affordance.estimate import Affordance, affordance
 from generate.affordance.surface import SurfacePoints
 from generate.language.lexicon import Purpose
@@ -35,11 +35,12 @@ def contact_maps(
     maps = []
     for contact in plan.contacts:
         purpose, height = contact_purpose(plan, contact), round(height_at(plan, contact), 3)
-        key = contact.body_part, contact.region, purpose, height
+        manner = manner_of(plan, contact)
+        key = contact.body_part, contact.region, purpose, height, manner
         if key not in found:
             found[key] = affordance(
                 surface, plan.action, contact.body_part, contact.region, side=plan.side, facing_b=facing_b,
-                faces_away=plan.faces_away, height_m=height, purpose=purpose, config=config,
+                faces_away=plan.faces_away, height_m=height, purpose=purpose, manner=manner, config=config,
             )  # fmt: skip
         maps.append(found[key])
     return tuple(maps)
@@ -72,6 +73,29 @@ def contact_purpose(plan: InteractionPlan, contact: PlannedContact) -> Purpose:
         if any(phase.forward or phase.leftward or phase.turn for phase in along_floor):
             return "shove"
     return own
+
+
+def manner_of(plan: InteractionPlan, contact: PlannedContact) -> Manner | None:
+    """How the body as a whole is on the object while a contact comes about; None where that says nothing of places.
+
+    It lies with back or chest on what carries it, rides on what moves under hips or feet, and leans with nothing but
+    hands or arms.
+    """
+    span = range(contact.first, contact.last + 1)
+    resting = {c for i in span for c in plan.touching(i) if contact_purpose(plan, c) in ("settle", "tread")}
+    if any(c.body_part in ("back", "chest") and c.region in ("top", "seat", "any") for c in resting):
+        return "lie"
+    aboard = [c for c in resting if c.body_part in ("hips", "left_foot", "right_foot")]
+    if any(
+        plan.phases[i].moves and not plan.phases[i].ballistic for c in aboard for i in span if c.first <= i <= c.last
+    ):
+        return "ride"
+    return "lean" if contact in resting and all(c.body_part.endswith(("hand", "arm")) for c in resting) else None
+
+
+def lies(plan: InteractionPlan, contacts: Iterable[PlannedContact]) -> bool:
+    """Whether the body lies while these contacts are in force."""
+    return any(manner_of(plan, contact) == "lie" for contact in contacts)
 
 
 def carries_person(plan: InteractionPlan, contacts: Iterable[PlannedContact]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from generate.affordance.bodies import placed
-from generate.affordance.config import PART_HEIGHTS, AffordanceConfig, purpose_of
+from generate.affordance.config import PART_HEIGHTS, AffordanceConfig, Manner, purpose_of
 from generate.affordance.hands import Terms, at_height, hand_terms
 from generate.affordance.regions import Regions
 from generate.affordance.surface import SurfacePoints, Surroundings, upright
@@ -75,6 +75,7 @@ def affordance(
     faces_away: bool = False,
     height_m: float = 0.0,
     purpose: Purpose | None = None,
+    manner: Manner | None = None,
     config: AffordanceConfig | None = None,
 ) -> Affordance:
     """Where a body part may touch an object; deterministic.
@@ -91,7 +92,7 @@ def affordance(
         facing_b: [3] from the person to the object, in its frame; decides over `side`.
         faces_away: the person's back is to the object, so that the left hand is on the other side.
         height_m: of the object's lowest point above the floor that the person stands on.
-        purpose: of this contact, where it is another than the action's.
+        purpose: of this contact, where it is another than the action's. manner: of the body as a whole.
 
     Raises:
         UnknownNameError: an unknown body part, region or side.
@@ -122,11 +123,10 @@ def affordance(
             terms["reach"] = np.minimum(terms["reach"] - best, 0.0)
         weights |= {name: getattr(config.hands, name) for name in terms if name != "region"}
     else:
-        more = _body_terms(around, regions, action, purpose, body_part, wanted, config, height_m)
+        more = _body_terms(around, regions, manner, purpose, body_part, wanted, config, height_m)
         if facing is not None and purpose in ("settle", "tread"):
             support = more.get("support", np.zeros(len(inside))) + 1.0
-            kept = region if region == "edges" else wanted
-            more |= placed(around, action, body_part, kept, inside, support, facing, faces_away)
+            more |= placed(around, manner, body_part, wanted, inside, support, facing, faces_away)
         terms |= more
         weights |= {name: getattr(config, name) for name in more}
     log = sum((weights[name] * term for name, term in terms.items()), np.zeros(len(inside)))
@@ -135,8 +135,8 @@ def affordance(
 
 
 def _body_terms(
-    around: Surroundings, regions: Regions, action: str, purpose: Purpose, body_part: BodyPart, region: Region,
-    config: AffordanceConfig, height_m: float,
+    around: Surroundings, regions: Regions, manner: Manner | None, purpose: Purpose, body_part: BodyPart,
+    region: Region, config: AffordanceConfig, height_m: float,
 ) -> Terms:  # fmt: skip
     """support - 1 for parts that rest on the object; for others -((z - height of the part) / spread)^2 and openness.
 
@@ -144,8 +144,8 @@ def _body_terms(
     """
     if purpose == "tread":
         return {"support": regions.support(0.0, 1.0) - 1.0}
-    if purpose == "settle" and region in ("seat", "top", "any") and (body_part != "back" or action == "lie"):
-        return {"support": regions.support(0.2, 1.0) - 1.0}
+    if purpose == "settle" and region in ("seat", "top", "any") and (body_part != "back" or manner == "lie"):
+        return {"support": regions.support(0.0 if manner == "lie" else 0.2, 1.0) - 1.0}
     if purpose == "settle" and region == "backrest":
         return {"exposed": around.openness, "support": _toward_seat(around, regions) - 1.0}
     off = around.points[:, 2] + height_m - PART_HEIGHTS.get(body_part, config.knuckles)

@@ -73,6 +73,8 @@ def clear(
     Returns:
         rotations_b, root_w as given, the same arrays where nothing was to do.
     """
+    if not config.rounds:
+        return rotations_b, root_w
     work = _Clearance(flesh, geometry, field, position_w, rotation_w, kept, config)
     looked_at = np.arange(len(root_w))
     for _ in range(config.rounds):
@@ -107,7 +109,9 @@ class _Clearance:
         distance = np.full(close.shape, np.inf)
         distance[close] = self.object.surface.shape.signed_distance(points[close])
         deep = looked_at[distance.min(1) < -self.config.tolerance]
-        off = np.abs(looked_at[:, None] - deep).min(1, initial=len(root_w))
+        if not len(deep):
+            return deep, deep, np.zeros(0)
+        off = np.abs(looked_at[:, None] - deep).min(1)
         fading = max(self.config.seconds * FPS - _PLATEAU, 1.0)
         weight = 1.0 - minimum_jerk(np.clip((off - _PLATEAU) / fading, 0.0, 1.0))
         some = weight > 1e-3
@@ -162,7 +166,7 @@ class _Clearance:
         frame, vertex = np.divmod(close, points_w.shape[1])
         turn, points = self.rotation_w[frames][frame], local[close]
         inward = rotations.rotate_inverse(turn, normals_w.reshape(-1, 3)[close])
-        found = self.object.nearest(points, inward)
+        found = self.object.nearest(points, inward, bent=False)
         distance, slopes = found.distance.numpy().copy(), found.slopes.numpy().copy()
         segment = self.flesh.vertex_joints[vertices][vertex]
         roots = self._local(joints_w[:, _ROOTS], frames)[frame, segment]

@@ -103,14 +103,13 @@ class ClearanceConfig:
     """How body and fingers give way to the object at the end (`generate.motion.clearance`).
 
     Attributes:
-        rounds: of looking and giving way; 0 leaves it out. steps: of Adam in each; rate: rad and m of one.
+        rounds: of looking and giving way; 0 leaves it out. steps: of L-BFGS in each.
         tolerance: m of depth from which on a frame needs it.
         seconds: before and after such a frame over which the way is given; smoothing: s, of corrections over time.
     """
 
     rounds: int = 3
     steps: int = 50
-    rate: float = 0.02
     tolerance: float = 0.004
     seconds: float = 0.35
     smoothing: float = 0.1
@@ -118,7 +117,7 @@ class ClearanceConfig:
     def __post_init__(self) -> None:
         at_least(0, self, "clearance", ("rounds",))
         at_least(1, self, "clearance", ("steps",))
-        positive(self, "clearance", ("rate", "tolerance", "seconds", "smoothing"))
+        positive(self, "clearance", ("tolerance", "seconds", "smoothing"))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from generate.affordance.contacts import lies
 from generate.affordance.surface import upright
 from generate.gait import track_feet
 from generate.motion import limbs
@@ -182,7 +183,7 @@ class _Synthesis:
         before = self.facing * (edge - _IN_FRONT)
         approached = Stance(float(before[0]), float(before[1]), float(np.arctan2(self.facing[1], self.facing[0])))
         self.stances = plan_stances(self.timeline, self.epochs, approached, config)
-        self.standing, self.carried = self._support()
+        self.standing, self.carried, self.upright = self._support()
 
     def _lay_out(self, postures: list[Posture]) -> None:
         """Time, the object's path, footsteps."""
@@ -192,7 +193,8 @@ class _Synthesis:
         rising = np.where(wait, config.rise_seconds * np.sqrt(moved), 0.0)
         drives = [self._drives(p) for p in range(len(self.plan.phases))]
         slower = np.where(np.array(drives) < 0, _PULLED_SLOWER, 1.0)
-        self.timeline = self.timeline.at_least(np.maximum(needed_seconds(self.stances, config) * slower, rising))
+        walked = needed_seconds(self.stances, config) * slower * (self.standing[:-1] + self.standing[1:]).any(1)
+        self.timeline = self.timeline.at_least(np.maximum(walked, rising))
         stride = self.config.optimisation.stride
         count = len(self.timeline.times)
         self.times = np.arange(-(-(count - 1) // stride) * stride + 1) / FPS
@@ -216,14 +218,17 @@ class _Synthesis:
             self.plan, self.ground.surface, self.facing, self.timeline.progress(times), self.timeline.seconds
         )
 
-    def _support(self) -> tuple[np.ndarray, np.ndarray]:
-        """[P + 1, 2] and [P + 1]: whether each foot is on the floor, and whether the object bears the person."""
+    def _support(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """[P + 1, 2] and [P + 1] twice: whether each foot is on the floor, whether the object bears the person, and
+        whether the pelvis faces a way along the floor."""
         standing, carried = np.ones((len(self.stances), 2)), np.zeros(len(self.stances))
+        upright = np.ones(len(self.stances))
         for b in range(len(self.stances)):
             epoch = self._epoch_at(b)
             if epoch is not None:
                 standing[b], carried[b] = epoch.footing.standing, epoch.footing.carried
-        return standing, carried
+                upright[b] = not lies(self.plan, epoch.contacts)
+        return standing, carried, upright
 
     def _epoch_at(self, bound: int) -> Epoch | None:
         """The epoch at a bound, or None where nothing touches."""
@@ -295,7 +300,7 @@ class _Synthesis:
         return Course(
             position, rotation, ankles(ball, feet, self.offsets), feet, self.standing[bounds],
             np.stack([stance.position for stance in stances]), 1.0 - self.carried[bounds], load.share, load.center_w,
-            forward, np.ones(len(times)),
+            forward, self.upright[bounds],
             anchors(self.timeline, self.holds, position, rotation, times, self.config.optimisation),
             ease_b=np.stack([self._at_ease(b).rotations_b for b in bounds]),
         )  # fmt: skip
@@ -340,7 +345,7 @@ class _Synthesis:
         course = Course(
             self.position_w, self.rotation_w, drafted.ankles_w, drafted.feet_w, standing, drafted.center_w,
             np.where(self.balanced > 0.99, 1.0, 0.0), self.load.share, self.load.center_w, drafted.forward,
-            np.ones(count), self.held,
+            self._over_time(self.upright), self.held,
             ease_b=blended(self.timeline, self.times, [self._at_ease(b) for b in range(len(self.stances))])[0],
         )  # fmt: skip
         keys = np.arange(0, count, config.stride)
@@ -361,13 +366,13 @@ class _Synthesis:
         planted = self.feet.planted * self._over_time(self.standing)
         hands = np.zeros((len(self.times), 2))
         for at in (anchor for anchor in self.held if anchor.joint in WRISTS):
-            hands[:, WRISTS.index(at.joint)] += at.weight >= 1.0
+            hands[at.weight >= 1.0, WRISTS.index(at.joint)] = 1.0
         flesh = skin_of(self.offsets, self.config.pose.skin, "full")
-        local, root = clear(
+        free, root = clear(
             local, root, flesh, self.shape.geometry, self.subject.field, self.position_w, self.rotation_w,
             Kept(hands, planted), self.config.clearance,
         )  # fmt: skip
-        return self._on_footsteps(local, root, drafted, planted), root
+        return (local if free is local else self._on_footsteps(free, root, drafted, planted)), root
 
     def _on_footsteps(self, local: np.ndarray, root: np.ndarray, drafted: Draft, standing: np.ndarray) -> np.ndarray:
         for i, side in enumerate(SIDES):

@@ -17,8 +17,6 @@ from sim.skeleton import FINGER_JOINTS, JOINT_INDEX
 
 _FEET = [[JOINT_INDEX[f"{side}_{n}"] for n in ("ankle", "foot")] for side in ("left", "right")]
 _LYING = (("back", "hips"), ("chest", "left_leg"))
-_LEVEL = 0.2
-"""m by which the first of two parts is higher than the second at most, where the body lies."""
 _NEAREST = 0.25
 """Share of a part's vertices, the nearest ones, that have to lie on the surface."""
 
@@ -28,7 +26,7 @@ class Targets:
     """Where the parts of B samples should touch, and where each sample's object is; canonical frame (floor z = 0).
 
     Attributes:
-        parts: C parts of the body.
+        parts: C parts of the body. lies: whether it lies.
         points: [B, C, M, 3] m on the object's surface; normals: [B, C, M, 3], outward.
         weights: [B, C, M], W of the affordance, sums to 1 over M.
         position: [B, 3] m, rotation: [B, 4], of the object. toward: [B, 3], the way from the person to the object;
@@ -37,6 +35,7 @@ class Targets:
     """
 
     parts: tuple[BodyPart, ...]
+    lies: bool
     points: torch.Tensor
     normals: torch.Tensor
     weights: torch.Tensor
@@ -61,13 +60,9 @@ class Targets:
 
     @property
     def lying(self) -> tuple[int, int] | None:
-        """Indices of an upper and a lower part of a body that lies, since they touch at one height; else None."""
-        for upper, lower in _LYING:
-            if upper in self.parts and lower in self.parts:
-                high, low = self.parts.index(upper), self.parts.index(lower)
-                if bool((self.centers[:, high, 2] - self.centers[:, low, 2] < _LEVEL).all()):
-                    return high, low
-        return None
+        """Indices of an upper and a lower part of a body that lies, between which it is laid out; else None."""
+        pairs = (pair for pair in _LYING if self.lies and set(pair) <= set(self.parts))
+        return next(((self.parts.index(upper), self.parts.index(lower)) for upper, lower in pairs), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +105,14 @@ class PoseEnergy:
             "prior": self.density.energy(rotations_b),
             "fingers": 4.0 * (1.0 - fingers).sum(-1),
             "itself": penetration_loss(self.body.inside_itself(posed), margin=0.0, softness=softness),
-            "upright": 1.0 - (level(facing) * self.targets.forward).sum(-1),
+            "upright": self.upright(facing),
         }
+
+    def upright(self, facing: torch.Tensor) -> torch.Tensor:
+        """1 - cosine of the way [B, 3] that the pelvis faces and that of the person; one who lies may face any way."""
+        if self.targets.lies:
+            return torch.zeros_like(facing[:, 0])
+        return 1.0 - (level(facing) * self.targets.forward).sum(-1)
 
     def total(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """[B], weighted."""

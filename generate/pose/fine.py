@@ -156,7 +156,7 @@ def _held(grasp: Grasp, variables: list[torch.Tensor], *, closed: bool) -> tuple
     With fingers, a round that made things much worse is taken back, and the next one goes less far (a trust region).
     What was best counts.
     """
-    config = grasp.config
+    config, variables = grasp.config, [x.clone() for x in variables]  # starts share them
     approach = round(config.approach * config.rounds) if grasp.hands else 0
     last: Nearest | None = None
     best: tuple[float, list[torch.Tensor], Nearest] | None = None

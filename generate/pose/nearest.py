@@ -71,18 +71,21 @@ class PlacedSurface:
         """Signed, exact: [P, 3] m in the world -> [P] m."""
         return self.surface.shape.signed_distance(rotations.rotate_inverse(self.rotation, points - self.position))
 
-    def nearest(self, points: np.ndarray, skin_normals: np.ndarray, last: Nearest | None = None) -> Nearest:
+    def nearest(
+        self, points: np.ndarray, skin_normals: np.ndarray, last: Nearest | None = None, *, bent: bool = True
+    ) -> Nearest:
         """Exact distances and the planes through the nearest points, of skin [V, 3] m with normals [V, 3].
 
         What was far from the object at the `last` look keeps its planes. Skin inside the object leaves it against its
-        own normal: through a thin board it would be drawn to both faces at once.
+        own normal: through a thin board it would be drawn to both faces at once. Bends are 0 unless asked for.
         """
         some = np.arange(len(points))
         if last is not None:
             some = np.flatnonzero(last(torch.as_tensor(points)).numpy() < _FAR)
         places = rotations.rotate_inverse(self.rotation, points[some] - self.position)
         closest, distance = self.surface.shape.signed_closest(places)
-        normals, bends = self._normals(closest, distance)
+        normals = self._normals(closest)
+        bends = self._bends(closest, distance, normals) if bent else np.zeros((len(closest), 3, 3))
         touches = np.abs(distance) < _TOUCH
         away = (places - closest) / np.where(touches, np.inf, distance)[:, None]
         slopes = np.where(touches[:, None], normals, away)
@@ -116,23 +119,31 @@ class PlacedSurface:
         distance[wrong[found]] = -depth[rows, best][found]
         slopes[wrong[found]] = normals[rows, best][found]
 
-    def _normals(self, closest: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """[V, 3] unit, outward: the mean of the samples around on the same side, as wide as a finger tip is soft; and
-        [V, 3, 3] 1/m, how it changes with the way of a point at this distance [V] m, by least squares over them."""
-        away, near = self.tree.query(closest, k=_NEIGHBOURS)
-        normals = self.surface.normals_b[near]
-        same = ((normals * normals[:, :1]).sum(-1) > 0.3) * np.exp(-0.5 * (away - away[:, :1]) ** 2 / _NORMAL_SIGMA**2)
-        mean = (same[:, :_SMOOTH, None] * normals[:, :_SMOOTH]).sum(1)
-        normal = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
-        way = self.surface.points_b[near] - closest[:, None]
+    def _normals(self, closest: np.ndarray) -> np.ndarray:
+        """[V, 3] unit, outward: the mean of the samples around on the same side, as wide as a finger tip is soft."""
+        near, alike = self._around(closest, _SMOOTH)
+        mean = (alike[..., None] * self.surface.normals_b[near]).sum(1)
+        return np.asarray(mean / np.linalg.norm(mean, axis=-1, keepdims=True))
+
+    def _bends(self, closest: np.ndarray, distance: np.ndarray, normal: np.ndarray) -> np.ndarray:
+        """[V, 3, 3] 1/m, how the normal changes with the way of a point at this distance [V] m, by least squares."""
+        near, alike = self._around(closest, _NEIGHBOURS)
         flat = np.eye(3) - normal[:, :, None] * normal[:, None]
-        way, turned = way @ flat, normals @ flat
-        spread = np.einsum("vk,vki,vkj->vij", same, way, way) + _STIFF * np.eye(3)
-        bend = np.einsum("vk,vki,vkj->vij", same, turned, way) @ np.linalg.inv(spread)
+        way = (self.surface.points_b[near] - closest[:, None]) @ flat
+        turned = self.surface.normals_b[near] @ flat
+        spread = np.einsum("vk,vki,vkj->vij", alike, way, way) + _STIFF * np.eye(3)
+        bend = np.einsum("vk,vki,vkj->vij", alike, turned, way) @ np.linalg.inv(spread)
         value, axes = np.linalg.eigh(0.5 * (bend + np.swapaxes(bend, 1, 2)))
         value = np.clip(value, 0.0, None)
         value = value / (1.0 + np.clip(distance, 0.0, None)[:, None] * value)
-        return np.asarray(normal), np.asarray((axes * value[:, None]) @ np.swapaxes(axes, 1, 2))
+        return np.asarray((axes * value[:, None]) @ np.swapaxes(axes, 1, 2))
+
+    def _around(self, closest: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Samples [V, K] around points, and what each counts [V, K]: less farther off, none on another side."""
+        away, near = self.tree.query(closest, k=count)
+        normals = self.surface.normals_b[near]
+        same = (normals * normals[:, :1]).sum(-1) > 0.3
+        return near, same * np.exp(-0.5 * (away - away[:, :1]) ** 2 / _NORMAL_SIGMA**2)
 
 
 @functools.lru_cache(maxsize=4)

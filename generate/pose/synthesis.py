@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from generate.affordance.contacts import carries_person
+from generate.affordance.contacts import carries_person, lies
 from generate.affordance.surface import upright
 from generate.plan import BodyPart, InteractionPlan
 from generate.pose.body import PoseBody
@@ -113,7 +113,7 @@ def build_energy(
     body = PoseBody.of(offsets, config.skin, dtype)
     like = body.normals_b
     density = PoseDensity.of(offsets, like)
-    targets = Targets(parts, *(torch.as_tensor(array).to(like) for array in vars(patches).values()))
+    targets = Targets(parts, lies(plan, contacts), *(torch.as_tensor(a).to(like) for a in vars(patches).values()))
     return PoseEnergy(
         body, density, distance_field(ground.shape.geometry).to(like), targets, config,
         standing=() if targets.lying else tuple(row for part, row in _FEET if part not in parts),

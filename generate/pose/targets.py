@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from generate.affordance import Affordance, SurfacePoints, affordance, palm_pairs
-from generate.affordance.contacts import contact_purpose, height_at
+from generate.affordance.contacts import contact_purpose, height_at, manner_of
 from generate.affordance.estimate import person_facing
 from generate.affordance.surface import upright
 from generate.object_path import object_path
@@ -312,6 +312,7 @@ def _map(
     return affordance(
         surface, plan.action, contact.body_part, contact.region, facing_b=_in_frame(surface, facing),
         faces_away=plan.faces_away, height_m=height_at(plan, contact), purpose=contact_purpose(plan, contact),
+        manner=manner_of(plan, contact),
     )  # fmt: skip
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast, get_args
+
 import numpy as np
 import pytest
 
 from generate.affordance import AffordanceConfig, SurfacePoints, affordance
+from generate.affordance.config import Manner
 from generate.language.lexicon import Purpose
 from generate.objects.kinds import object_for
 from generate.plan import BodyPart, Region
@@ -26,7 +29,7 @@ def middle(
     """[3] m, mean of the places by their probability."""
     found = affordance(
         surface, action, part, region, facing_b=np.array([*facing, 0.0]), faces_away=away, purpose=purpose,
-        config=CONFIG,
+        manner=cast(Manner, action) if action in get_args(Manner) else None, config=CONFIG,
     )  # fmt: skip
     place: np.ndarray = found.probability @ found.points_b
     return place
@@ -40,6 +43,12 @@ def test_who_lies_on_a_bed_has_head_back_and_hips_in_a_row_from_its_far_end() ->
     np.testing.assert_allclose(found[:, 2], 0.25, atol=0.02)
 
 
+def test_on_a_thin_mat_one_lies_as_on_a_bed() -> None:
+    mat = block(0.7, 1.8, 0.02)
+    back, hips = (middle(mat, "lie", part, "top", facing=(0.0, 1.0)) for part in ("back", "hips"))
+    np.testing.assert_allclose([back[1], hips[1]], [0.3, -0.05], atol=0.06)
+
+
 def test_what_is_longer_across_is_lain_on_across() -> None:
     sofa = block(0.8, 2.0, 0.45)
     head, hips = (middle(sofa, "lie", part, "top", facing=(-1.0, 0.0)) for part in ("head", "hips"))
@@ -50,15 +59,14 @@ def test_what_is_longer_across_is_lain_on_across() -> None:
 @pytest.mark.parametrize("region", ["top", "edges"])
 def test_one_sits_on_the_near_edge_of_a_bed(region: Region) -> None:
     bed = block(2.0, 1.4, 0.5)
-    action = "lie" if region == "edges" else "sit"  # before one lies down
-    hips = middle(bed, action, "hips", region, facing=(0.0, 1.0))
+    hips = middle(bed, "sit", "hips", region, facing=(0.0, 1.0))
     assert -0.65 < hips[1] < -0.4  # the near edge is y = -0.7 m
     assert abs(hips[2] - 0.25) < 0.02
 
 
 def test_before_one_lies_down_on_a_sofa_one_sits_on_its_seat_not_on_its_back() -> None:
     sofa = SurfacePoints.of(Shape.of(object_for("sofa")), count=CONFIG.points)
-    hips = middle(sofa, "lie", "hips", "edges", facing=(-1.0, 0.0))
+    hips = middle(sofa, "sit", "hips", "edges", facing=(-1.0, 0.0))
     assert abs(hips[2] - sofa.shape.bounds[0, 2] - 0.45) < 0.05
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from generate.affordance import AffordanceConfig, SurfacePoints, affordance, contact_maps
-from generate.affordance.contacts import carries_person, contact_purpose, height_at
+from generate.affordance.contacts import carries_person, contact_purpose, height_at, manner_of
 from generate.language.lexicon import Purpose
 from generate.plan import InteractionPlan, Phase, PlannedContact
 from generate.planner import GrammarPlanner
@@ -68,6 +68,33 @@ def test_a_contact_is_for_what_it_does_in_the_plan(text: str, expected: set[tupl
 def test_the_object_carries_who_sits_or_lies_on_it(text: str, carried: bool) -> None:
     plan = GrammarPlanner().plan(text)
     assert carries_person(plan, plan.touching(len(plan.phases) - 1)) is carried
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "manner"),
+    [
+        ("a person lies down on the bed", "back", "lie"),
+        ("a person sits on the bed and lies down", "back", "lie"),
+        ("a person rides the bicycle", "left_foot", "ride"),
+        ("a person sits on the bicycle and rides it", "right_hand", "ride"),
+        ("a person leans on the table with both hands", "left_hand", "lean"),
+        ("a person sits on the chair", "hips", None),
+        ("a person pushes the box", "left_hand", None),
+        ("a person lifts the box", "right_hand", None),
+    ],
+)
+def test_how_the_body_is_on_the_object_follows_from_the_contacts(text: str, part: str, manner: str | None) -> None:
+    plan = GrammarPlanner().plan(text)
+    if manner != "lean":  # whatever a language model calls it; hands that lean look like hands that touch
+        plan = replace(plan, action="do something")
+    found = {manner_of(plan, contact) for contact in plan.contacts if contact.body_part == part}
+    assert found == {manner}
+
+
+def test_who_sits_before_lying_down_sits_first() -> None:
+    plan = GrammarPlanner().plan("a person sits on the bed and lies down")
+    hips = sorted((c for c in plan.contacts if c.body_part == "hips"), key=lambda contact: contact.first)
+    assert [manner_of(plan, contact) for contact in hips] == [None, "lie"]
 
 
 def test_each_contact_has_its_map(seen: SurfacePoints) -> None:

@@ -10,6 +10,7 @@ from generate.language.steps import Step
 from generate.plan import BodyPart, Region
 from sim.errors import PlanError
 
+_HANDS: tuple[BodyPart, ...] = ("left_hand", "right_hand")
 _FEET: tuple[BodyPart, ...] = ("left_foot", "right_foot")
 _LEGS: tuple[BodyPart, ...] = ("left_leg", "right_leg")
 _ARMS: tuple[BodyPart, ...] = ("left_arm", "right_arm")
@@ -17,8 +18,8 @@ _SITTING_M, _STANDING_M = (0.2, 1.15), (0.0, 1.0)
 """Heights on which a person sits down, and onto which one steps."""
 _ARMS_BESIDE_M = 0.55
 """Width from which on there is room for arms beside a body."""
-_HANDS_HELP_M, _CLIMBING_M = 0.65, 2.0
-"""Heights from which on hands help to climb, and up to which one climbs."""
+_HANDS_HELP_M = 0.65
+"""Height from which on hands help to climb."""
 
 
 def walk(ledger: Ledger, step: Step) -> None:
@@ -79,7 +80,8 @@ def _board(ledger: Ledger, step: Step, heights: tuple[float, float], width: floa
     """Refuse what does not carry a person; walk up otherwise."""
     top = ledger.kind.surface_m or ledger.size_m[2]
     small = min(ledger.size_m[:2]) < width or not heights[0] <= top <= heights[1]
-    fitting = {"seat", "bed", "climb", "stand"} & ledger.kind.tags and ledger.longest_m > 0.3
+    made = {"seat", "bed", "stand"} | ({"climb"} if top <= heights[1] else set())  # a ladder's top is no step away
+    fitting = made & ledger.kind.tags and ledger.longest_m > 0.3
     if (small and not fitting) or {"drink", "hangs", "instrument"} & ledger.kind.tags:
         size = " x ".join(f"{edge:g}" for edge in ledger.size_m)
         raise PlanError(f"nobody can {verb} a {ledger.kind.name} of {size} m")
@@ -90,7 +92,13 @@ def _board(ledger: Ledger, step: Step, heights: tuple[float, float], width: floa
         elif not {part for part in ledger.open if part.endswith("foot")}:
             ledger.release(0.3)
     ledger.approach()
-    if step.region in ("armrests", "handle", "backrest", "underside", "legs", "sides") and verb != "lie on":
+    if verb != "lie on":
+        _carries(ledger, step, verb)
+
+
+def _carries(ledger: Ledger, step: Step, verb: str) -> None:
+    """Refuse a region that does not carry a person."""
+    if step.region in ("armrests", "handle", "backrest", "underside", "legs", "sides"):
         raise PlanError(f"nobody can {verb} the {step.region} of a {ledger.kind.name}")
 
 
@@ -135,7 +143,7 @@ def begin_seated(ledger: Ledger, step: Step) -> None:
 
 def stand_on(ledger: Ledger, step: Step) -> None:
     """Both feet, or the one that is named, on top."""
-    if "astride" in ledger.kind.tags and not step.body:
+    if "astride" in ledger.kind.tags and not (step.body or step.region):
         return straddle(ledger, step)
     _only(step, "foot")
     _look_ahead(ledger)
@@ -149,14 +157,14 @@ def stand_on(ledger: Ledger, step: Step) -> None:
 def climb(ledger: Ledger, step: Step) -> None:
     """Onto the top: what is high with the hands first, then the feet."""
     top = ledger.kind.surface_m or ledger.size_m[2]
-    if _STANDING_M[1] < top <= _CLIMBING_M:
+    if top > _STANDING_M[1]:
         raise PlanError(f"'{step.verb}' {top:g} m up, rung by rung, is not planned; at most {_STANDING_M[1]:g} m")
     _look_ahead(ledger)
-    _board(ledger, step, (0.0, _CLIMBING_M), 0.2, "climb")
+    _board(ledger, step, _STANDING_M, 0.2, "climb")
     if top > _HANDS_HELP_M:
-        ledger.reach(("left_hand", "right_hand"), "top", grasped=False)
+        ledger.reach(_HANDS, "top", grasped=False)
         ledger.reach(_FEET, ledger.seat, grasped=False, seconds=1.5)
-        ledger.let_go(("left_hand", "right_hand"))
+        ledger.let_go(_HANDS)
     else:
         ledger.reach(_FEET, ledger.seat, grasped=False, seconds=1.5)
     ledger.seated = True
@@ -205,14 +213,25 @@ def lie(ledger: Ledger, step: Step) -> None:
 
 
 def straddle(ledger: Ledger, step: Step) -> None:
-    """One leg on either side."""
-    if "astride" not in ledger.kind.tags:
+    """One leg on either side; hands that are named hold on to the handle, or lie on the seat."""
+    astride, bar = "astride" in ledger.kind.tags, ledger.kind.has("handle")
+    _only(step, "hip", "hand", "leg")
+    hands = tuple(part for part in body_parts(step.body) if part.endswith("hand"))
+    if hands and step.region == "handle":
+        step = dataclasses.replace(step, region=None)  # "with both hands on the handle"
+    if astride:
+        _carries(ledger, step, "sit astride")
+    else:
         _board(ledger, step, _SITTING_M, 0.2, "sit astride")
     _look_ahead(ledger)
     ledger.approach()
-    ledger.reach(("hips",), ledger.seat, grasped=False, seconds=1.5)
-    if "astride" not in ledger.kind.tags:
-        ledger.join(_LEGS, "sides", grasped=False, first=len(ledger.phases) - 1)
+    ledger.let_go(part for part in hands if part in ledger.open)
+    region = ledger.seat if step.region in (None, "top") else step.region  # "on top of it"
+    ledger.reach(("hips",), region, grasped=False, seconds=1.5)
+    first = len(ledger.phases) - 1
+    legs = tuple(part for part in body_parts(step.body) if part.endswith("leg")) if astride else _LEGS
+    ledger.join(legs, "sides", grasped=False, first=first)
+    ledger.join(hands, "handle" if bar else ledger.seat, grasped=bar, first=first)
     ledger.seated = True
     ledger.phase("hold", step.seconds or 2.0)
 
@@ -220,16 +239,16 @@ def straddle(ledger: Ledger, step: Step) -> None:
 def ride(ledger: Ledger, step: Step) -> None:
     """On it, and off with it."""
     astride = "astride" in ledger.kind.tags
-    deck: Region = "any" if ledger.kind.has("handle") else "top"  # whose top is the handlebar
     _look_ahead(ledger)
     ledger.approach()
     if not ledger.seated:
-        ledger.reach(("hips",) if astride else _FEET, "seat" if astride else deck, grasped=False, seconds=1.5)
+        ledger.let_go(part for part in _HANDS if part in ledger.open)
+        ledger.reach(("hips",) if astride else _FEET, ledger.seat, grasped=False, seconds=1.5)
     first = len(ledger.phases) - 1
     if astride:
         ledger.join(_FEET, "any", grasped=False, first=first)
     if ledger.kind.has("handle"):
-        ledger.join(("left_hand", "right_hand"), "handle", grasped=True, first=first)
+        ledger.join((part for part in _HANDS if part not in ledger.open), "handle", grasped=True, first=first)
     ledger.seated = True
     ledger.shift(1.5, **along(step, 4.0))
 

@@ -102,8 +102,11 @@ class Ledger:
 
     @property
     def seat(self) -> Region:
-        """What a body rests on."""
-        return "seat" if "seat" in self.kind.parts and "generic" not in self.kind.tags else "top"
+        """What a body rests on; of a deck under a handlebar it is any place that carries, for the bar is the top."""
+        if "generic" in self.kind.tags:
+            return "top"
+        deck = "stand" in self.kind.tags and self.kind.has("handle")
+        return "seat" if self.kind.has("seat") else "any" if deck else "top"
 
     def parts(self, step: Step, default: Sequence[BodyPart] = ()) -> tuple[BodyPart, ...]:
         """The parts of the body that act: those named, else the default, else as many hands as the object takes.

@@ -24,7 +24,8 @@ def touch(ledger: Ledger, step: Step) -> None:
         if not free or options.get("grasped"):
             return ledger.phase("hold", step.seconds or 1.5)
         one = free[:1]
-    if not ledger.touched and not ledger.support_m and ledger.size_m[2] < options.get("desk", 0.0) / 2:
+    untold = step.source_m is None and not (ledger.touched or ledger.support_m)
+    if untold and ledger.size_m[2] < options.get("desk", 0.0) / 2:
         ledger.start_m = ledger.height_m = ledger.support_m = options["desk"]  # as on a desk, unless the sentence tells
     by_size = options.get("hands", 1) == 2 and not (options.get("grasped") and ledger.takes_one_hand)
     parts = ledger.parts(step, both if by_size else one)
@@ -51,7 +52,7 @@ def rest(ledger: Ledger, step: Step) -> None:
     if not parts:
         raise PlanError(f"'{step.verb}': say which part of the body")
     underneath = step.led_by in ("under", "underneath", "beneath")
-    default: Region = "underside" if underneath else "sides" if step.led_by == "against" else ledger.seat
+    default: Region = "underside" if underneath else "sides" if step.led_by == "against" else _leant_on(ledger, parts)
     ledger.approach()
     if "back" in parts:
         ledger.away = True
@@ -70,8 +71,14 @@ def lean(ledger: Ledger, step: Step) -> None:
     ledger.approach()
     if "back" in parts or "hips" in parts:
         ledger.away, ledger.turned = True, False
-    ledger.reach(parts, step.region or ("sides" if against else ledger.seat), grasped=False)
+    ledger.reach(parts, step.region or ("sides" if against else _leant_on(ledger, parts)), grasped=False)
     ledger.phase("hold", step.seconds or 2.5)
+
+
+def _leant_on(ledger: Ledger, parts: tuple[BodyPart, ...]) -> Region:
+    """What carries these parts: hands are at a handlebar, not down on the deck."""
+    at_bar = ledger.seat == "any" and any(part.endswith("hand") for part in parts)
+    return "top" if at_bar else ledger.seat
 
 
 def bring(ledger: Ledger, step: Step) -> None:

@@ -51,6 +51,8 @@ class Interpreter:
         steps: list[Step] = []
         for clause in clauses:
             step = self._step(clause)
+            if steps and steps[-1].action.name == "approach" and step.source_m is None and not step.meanwhile:
+                step = dataclasses.replace(step, source_m=steps[-1].source_m)  # "walks to the cup on the table and ..."
             pushed = steps and steps[-1].action.script in ("shove", "strike", "touch", "rest", "lift", "grasp")
             if clause.purpose and pushed and clause.readings[0][0] in ("move", "slide", "roll", "shift"):
                 steps[-1] = _led_on(steps[-1], step)  # "kicks the box to move it": one deed

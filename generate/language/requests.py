@@ -22,6 +22,8 @@ _CARRIED_ON = {"arm": "arm", "back": "back", "head": "head", "leg": "legs", "hip
 _AT_PARTS = frozenset(
     ["by", "at", "on", "onto", "from", "off", "under", "around", "to", "with", "near", "against", "using", "in"]
 )
+_ENDING_DOWN = frozenset({"place", "relocate", "carry", "drop", "release", "throw", "bounce"})
+"""Scripts whose object comes to the floor on which the sentence has it; of the others it lies there at first."""
 _TWO = "a plan holds one object; '{}' and '{}' cannot be related"
 
 
@@ -243,8 +245,10 @@ class Request:
         if noun.name in ("somewhere", "room"):
             return preposition in ("to", "toward", "into", "at", "in", "across", "through", "on")
         if noun.name == "floor" and preposition in ("on", "onto", "to", "at", "toward"):
-            if self.action.script in ("place", "relocate", "carry", "drop"):
+            if self.action.script in _ENDING_DOWN:
                 self._put("goal_m", 0.0)
+            elif preposition == "on":
+                self._put("source_m", 0.0)
             return True
         return noun.name == "floor" and preposition in ("from", "off", "above", "along", "across", "over")
 

@@ -9,8 +9,8 @@ from generate.planner import GrammarPlanner
 from sim.errors import PlanError
 
 
-def plan(text: str) -> InteractionPlan:
-    return GrammarPlanner().plan(text)
+def plan(text: str, size: tuple[float, float, float] | None = None) -> InteractionPlan:
+    return GrammarPlanner().plan(text, size=size)
 
 
 def touching(found: InteractionPlan, phase: int) -> dict[str, str]:
@@ -49,6 +49,15 @@ def test_feet_are_on_a_deck_not_on_the_handlebar_over_it() -> None:
     assert regions == {"scooter": "any", "skateboard": "top"}
 
 
+@pytest.mark.parametrize(
+    ("text", "phase"),
+    [("stands on", 1), ("mounts", 1), ("steps off", 0), ("puts the left foot on", 1), ("rides", 1)],
+)
+def test_the_deck_is_meant_whatever_feet_do_there(text: str, phase: int) -> None:
+    assert touching(plan(f"a person {text} the scooter"), phase)["left_foot"] == "any"
+    assert touching(plan(f"a person {text} the skateboard"), phase)["left_foot"] == "top"
+
+
 def test_one_leg_on_either_side_only_where_the_object_does_not_see_to_it() -> None:
     assert touching(plan("a person sits astride the motorcycle"), 1).keys() == {"hips"}
     assert touching(plan("a person straddles the bench"), 1).keys() == {"hips", "left_leg", "right_leg"}
@@ -71,10 +80,59 @@ def test_a_ladder_is_not_climbed_in_one_step() -> None:
         plan("a person climbs the ladder")
 
 
+@pytest.mark.parametrize("height", [1.2, 2.0, 2.001, 2.5])
+def test_no_height_makes_a_ladder_one_step(height: float) -> None:
+    for deed in ("climbs", "climbs onto", "stands on", "steps onto", "sits on", "steps off"):
+        with pytest.raises(PlanError, match=rf"{height:g} m"):
+            plan(f"a person {deed} the ladder", (0.5, 0.5, height))
+
+
+def test_a_step_ladder_of_a_metre_is_climbed() -> None:
+    assert plan("a person climbs the ladder", (0.5, 0.5, 1.0)).contacts
+    with pytest.raises(PlanError, match="at most 1 m"):
+        plan("a person climbs the ladder", (0.5, 0.5, 1.01))
+
+
 def test_one_sits_on_a_bicycle_as_a_rider_does() -> None:
     found = plan("a person sits on the bicycle")
     assert (found.side, found.faces_away) == ("behind", False)
     assert plan("a person sits on the chair").faces_away
+
+
+def test_hands_that_are_named_hold_on_astride() -> None:
+    found = plan("a person sits on the motorcycle with both hands on the handle")
+    assert touching(found, 1) == {"hips": "seat", "left_hand": "handle", "right_hand": "handle"}
+    assert {c.body_part for c in found.contacts if c.grasped} == {"left_hand", "right_hand"}
+    one = plan("a person straddles the bench with the left hand")
+    assert touching(one, 1) == {"hips": "seat", "left_leg": "sides", "right_leg": "sides", "left_hand": "seat"}
+    assert touching(plan("a person straddles the bicycle with both legs"), 1)["left_leg"] == "sides"
+
+
+def test_on_top_of_a_motorcycle_is_on_its_seat() -> None:
+    assert touching(plan("a person sits on top of the motorcycle"), 1) == {"hips": "seat"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("sits on the handle of the bicycle", "sit astride the handle of a bicycle"),
+        ("sits astride the underside of the motorcycle", "sit astride the underside of a motorcycle"),
+        ("sits on the bicycle with the head", "not done with the head"),
+        ("sits on the bicycle with the back", "not done with the back"),
+        ("stands on the seat of the motorcycle", "nobody can stand on a motorcycle"),
+    ],
+)
+def test_what_nobody_does_astride_is_refused(text: str, fault: str) -> None:
+    with pytest.raises(PlanError, match=fault):
+        plan(f"a person {text}")
+
+
+def test_hands_that_push_let_go_to_mount_and_hands_on_the_handle_stay() -> None:
+    pushed = plan("a person pushes the bicycle forward and rides it")
+    hands = [(c.first, c.last) for c in pushed.contacts if c.body_part == "left_hand"]
+    assert hands == [(1, 2), (3, len(pushed.phases) - 1)]
+    seated = plan("a person sits on the bicycle with both hands and rides it")
+    assert [c.first for c in seated.contacts if c.body_part == "left_hand"] == [1]
 
 
 @pytest.mark.parametrize(("thing", "arms"), [("bed", True), ("mat", True), ("bench", False), ("sofa", False)])

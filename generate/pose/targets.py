@@ -37,6 +37,8 @@ _OTHER_HAND = 0.15
 """m, spread of the room that one hand takes from the other."""
 _THIN = 0.05
 """m, below which two palms cannot be opposite each other."""
+_LONG = 1.5
+"""Times its width."""
 _FAR_SIDE = 0.02
 """Of what is likely on the side of a person who kicks, heads or leans, what is left on the others."""
 
@@ -234,7 +236,7 @@ def _facing(
     wanted = person_facing(surface.up_b, plan.side, None)
     if wanted is not None:
         return wanted
-    anywhere = 0.5 * np.pi * sample  # square to the box around it: most objects have four sides
+    anywhere = _square_to(around.points, sample)
     way = np.zeros(2)
     if contact_purpose(plan, contact) == "settle":
         back = affordance(surface, plan.action, "back", "backrest", purpose="settle")
@@ -248,6 +250,15 @@ def _facing(
             way = (around.center - around.points[place])[:2]
     length = float(np.linalg.norm(way))
     return way / length if length > _APART else np.array([np.cos(anywhere), np.sin(anywhere)])
+
+
+def _square_to(points: np.ndarray, sample: int) -> float:
+    """rad, a way square to the box around points [N, 3] m, another one for each sample; of what is long, as a bench,
+    across it."""
+    x, y = np.ptp(points[:, :2], axis=0)
+    if max(x, y) < _LONG * min(x, y):
+        return 0.5 * np.pi * sample
+    return np.pi * sample + (0.0 if x < y else 0.5 * np.pi)
 
 
 def _place(

@@ -93,3 +93,11 @@ def test_errors_name_the_phase() -> None:
         contacts_of(nothing, 1)
     with pytest.raises(PlanError, match="nothing touches the object in phase 0"):
         contacts_of(nothing, 0)
+
+
+@pytest.mark.parametrize(("size", "along"), [((0.2, 0.7, 0.22), [1, -1, 1, -1]), ((0.2, 0.2, 0.22), [1, 0, -1, 0])])
+def test_one_sits_across_a_bench_and_any_way_on_a_stool(size: tuple[float, float, float], along: list[int]) -> None:
+    seat = Ground.of(Shape.of(Primitive("box", size)), UP, CONFIG)
+    sit = plan("sit", "hips", faces_away=True)
+    found = draw_targets(sit, 0, seat, CONFIG, np.random.default_rng(0), 4)
+    np.testing.assert_allclose(found.toward[:, 0], along, atol=1e-9)

@@ -27,8 +27,9 @@ from sim.skeleton import FINGER_JOINTS, JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PA
 
 WRISTS = [JOINT_INDEX[f"{side}_wrist"] for side in SIDES]
 _CM = 100.0
-_NEAR, _ABOVE = 0.015, 0.0005
-"""m from the surface within which vertices count, and m over it to which they are brought."""
+_NEAR, _ABOVE, _UNDER = 0.015, 0.0005, 0.003
+"""m from the surface within which vertices count, m over it to which they are brought, and m under the floor that soles
+may be."""
 _INSIDE, _FEW, _ONE_WAY = 0.002, 3, 0.7
 """A part is torn when more than a few vertices are so deep, m, and the mean of their ways out is shorter than this."""
 _BOARD = np.linspace(0.004, 0.06, 15)
@@ -191,7 +192,8 @@ class _Clearance:
     def _depth(self, vertices: torch.Tensor, planes: tuple[torch.Tensor, ...]) -> torch.Tensor:
         index, points, slopes, distance = planes
         away = distance + (slopes * (vertices.flatten(0, 1)[index] - points)).sum(-1)
-        return (_CM * (_ABOVE - away).clamp_min(0.0)).square().sum()
+        deep, under = ((_CM * d.clamp_min(0.0)).square().sum() for d in (_ABOVE - away, -_UNDER - vertices[..., 2]))
+        return deep + under
 
     def _off(self, moved: torch.Tensor, now: torch.Tensor, before: torch.Tensor, frames: np.ndarray) -> torch.Tensor:
         total = moved.new_zeros(())

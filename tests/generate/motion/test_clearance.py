@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from generate.motion.clearance import WRISTS, Kept, clear
+from generate.motion.clearance import WRISTS, Kept, _Clearance, clear
 from generate.motion.config import ClearanceConfig
 from generate.motion.energy import ANKLES
 from generate.pose.body import skin_of
@@ -123,6 +123,22 @@ def test_a_hand_in_a_thin_board_leaves_it_to_the_side_of_the_arm() -> None:
     up = rotations.rotate(tilted[0], np.array([0.0, 0.0, 1.0]))
     arm = np.sign((joints[JOINT_INDEX["left_wrist"]] - tips) @ up)
     assert (arm * after[JOINT_INDEX["left_middle3"]] @ up) > 0.0
+
+
+def test_giving_way_into_the_floor_costs_as_much_as_staying_in_the_object() -> None:
+    kept = Kept(np.zeros((FRAMES, 2)), np.zeros((FRAMES, 2)))
+    flesh = skin_of(OFFSETS, "capsules", "full")
+    work = _Clearance(flesh, BOX, distance_field(BOX), *passing(0.02), kept, ClearanceConfig())
+    nowhere = torch.empty(0, dtype=torch.long), torch.empty(0, 3), torch.empty(0, 3), torch.empty(0)
+    vertices = torch.tensor([[[0.0, 0.0, -0.013], [0.0, 0.0, -0.003], [0.0, 0.0, 0.5]]])
+    assert float(work._depth(vertices, nowhere)) == pytest.approx(1.0)  # cm^2, of 1 cm beyond the 3 mm of a sole
+    under = (
+        torch.tensor([0]),
+        vertices[0, :1] + torch.tensor([0.0, 0.0, 0.513]),
+        torch.zeros(1, 3),
+        torch.tensor([-0.0095]),
+    )
+    assert float(work._depth(vertices, under)) == pytest.approx(2.0)
 
 
 def test_no_rounds_leave_all_as_it_is() -> None:
